@@ -1,0 +1,109 @@
+//! How one envelope leaves the host, once, and what the answer means.
+//!
+//! A channel tries once and returns a verdict, never an error: the other side's misbehaviour is data. It
+//! alone judges whether a failure is temporary. It never sleeps, retries, limits a rate or reads the
+//! store, and knows nothing of other channels. Each kind's options live beside its code.
+
+pub mod exec;
+pub mod file;
+pub mod mail;
+mod options;
+pub mod recipient;
+pub mod smtp;
+pub mod webhook;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+
+pub use options::{BuildError, Options};
+
+use crate::model::{Content, Id, Priority, Timestamp, Verdict};
+
+/// What a channel is handed: one notification, for one attempt.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The notification's id.
+    pub id: Id,
+    /// The same on every attempt and in every store: becomes `Message-ID` and `webhook-id`.
+    /// Letters, digits, `-` and `_` only.
+    pub stable_id: String,
+    /// The domain part of `Message-ID`, fixed when the store was made.
+    pub message_domain: String,
+    /// The channel's configured name.
+    pub channel: String,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// When it was enqueued; becomes `Date`.
+    pub created_at: Timestamp,
+    /// The caller's id of the user who is told.
+    pub user_id: Option<String>,
+    /// How much it hurries.
+    pub priority: Priority,
+    /// What is to be told.
+    pub content: Content,
+}
+
+/// A verdict that is still being made.
+pub type Attempt<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+/// A way out of the host.
+pub trait Channel: Send + Sync {
+    /// Tries once to hand over `envelope` and says what came of it.
+    ///
+    /// Keeps its own limits of time for each phase, so that the future always ends. Dropping the future
+    /// abandons the attempt; the caller then records its end as unknown.
+    fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a>;
+
+    /// Gives connections back politely (QUIT) at the end of a pass; bounded in time.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// The kinds of channel there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A mail relay.
+    Smtp,
+    /// An HTTP endpoint.
+    Webhook,
+    /// A program on this host.
+    Exec,
+    /// A Maildir, or a file of JSON lines.
+    File,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Smtp, Self::Webhook, Self::Exec, Self::File];
+
+    /// The word used in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Webhook => "webhook",
+            Self::Exec => "exec",
+            Self::File => "file",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is not a kind of channel (one of smtp, webhook, exec, file)"))
+    }
+}

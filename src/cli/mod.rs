@@ -1,0 +1,123 @@
+//! The command line: one file per subcommand, output, and errors to exit codes. Knows no SQL.
+
+mod cancel;
+mod channel;
+mod completions;
+mod config;
+mod context;
+mod db;
+mod enqueue;
+mod error;
+mod hold;
+mod list;
+mod logging;
+mod output;
+mod purge;
+mod release;
+mod requeue;
+mod selection;
+mod send_pending;
+mod show;
+mod status;
+mod user;
+mod wait;
+mod why;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use context::Context;
+pub use error::{Error, Exit};
+
+/// A durable notification queue for one server
+///
+/// Enqueue from a shell line, a cron job or a script; `send-pending`, run by cron, delivers by mail,
+/// webhook, program or file; `status` tells the truth about it.
+#[derive(Debug, Parser)]
+#[command(name = "notifyctl", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Start with: notifyctl enqueue --to you@example.org 'hello'; notifyctl send-pending; notifyctl status"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file [default: $NOTIFYCTL_CONFIG, or the first that exists of
+    /// $XDG_CONFIG_HOME/notifyctl/notifyctl.toml and /etc/notifyctl/notifyctl.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// What is logged at least: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global options")]
+    pub log_level: Option<log::LevelFilter>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Enqueue(Box<enqueue::EnqueueArgs>),
+    SendPending(send_pending::SendPendingArgs),
+    Status(status::StatusArgs),
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Why(why::WhyArgs),
+    Wait(wait::WaitArgs),
+    Cancel(cancel::CancelArgs),
+    Hold(hold::HoldArgs),
+    Release(release::ReleaseArgs),
+    Requeue(requeue::RequeueArgs),
+    Purge(purge::PurgeArgs),
+    Channel(channel::ChannelArgs),
+    User(user::UserArgs),
+    Db(db::DbArgs),
+    Config(config::ConfigArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// The definition that help, man pages and completions are made from.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command line and says how it ended (sysexits).
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return error::usage(&error),
+    };
+    let mut context = Context::new(cli.global);
+    match run(&mut context, cli.command).and_then(|exit| context.out.finish().map(|()| exit)) {
+        Ok(exit) => exit.into(),
+        Err(error) => error.report(),
+    }
+}
+
+fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
+    match command {
+        Command::Enqueue(args) => enqueue::run(context, *args),
+        Command::SendPending(args) => send_pending::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::List(args) => list::run(context, args),
+        Command::Show(args) => show::run(context, args),
+        Command::Why(args) => why::run(context, args),
+        Command::Wait(args) => wait::run(context, args),
+        Command::Cancel(args) => cancel::run(context, args),
+        Command::Hold(args) => hold::run(context, args),
+        Command::Release(args) => release::run(context, args),
+        Command::Requeue(args) => requeue::run(context, args),
+        Command::Purge(args) => purge::run(context, args),
+        Command::Channel(args) => channel::run(context, args),
+        Command::User(args) => user::run(context, args),
+        Command::Db(args) => db::run(context, args),
+        Command::Config(args) => config::run(context, args),
+        Command::Completions(args) => completions::run(context, args),
+    }
+}

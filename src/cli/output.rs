@@ -1,0 +1,60 @@
+//! Standard output: results for programs and tables for people. A reader that leaves ends us quietly.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::Error;
+
+/// Standard output, buffered.
+pub struct Out {
+    writer: BufWriter<io::Stdout>,
+    terminal: bool,
+}
+
+impl Out {
+    pub(super) fn stdout() -> Self {
+        let stdout = io::stdout();
+        Self { terminal: stdout.is_terminal(), writer: BufWriter::new(stdout) }
+    }
+
+    /// Whether a person is looking.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// When it cannot be written; [`Error::reader_left`] when the reader is gone.
+    pub fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Error> {
+        writeln!(self.writer, "{line}").map_err(|error| Error::output(&error))
+    }
+
+    /// Writes one JSON value as a line.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))?;
+        self.line(text)
+    }
+
+    /// Writes what is buffered, for a reader that follows.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.writer.flush().map_err(|error| Error::output(&error))
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+/// One line of talk on standard error; a log that nobody can write is no reason to fail.
+pub fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "notifyctl: {line}");
+}

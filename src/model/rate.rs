@@ -1,0 +1,249 @@
+//! A rate as a promise: no window of length D, wherever it starts, holds more than N attempts.
+//!
+//! An exact sliding window, not a bucket and not a fixed window: those let up to 2 N through in some
+//! window of length D. Attempts are remembered in slices of a two-hundredth of the window, each at the
+//! end of its slice, so that memory is bounded and rounding only ever errs on the slow side.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::time::{Timestamp, millis};
+
+/// At most `limit` attempts in any window of length `window`; written `"50/10s"` or `"300/min"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    limit: u32,
+    window: Duration,
+}
+
+impl Rate {
+    /// The shortest and the longest window.
+    pub const WINDOWS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(31 * 86_400));
+
+    /// A rate, if the limit is at least one and the window is within [`Rate::WINDOWS`].
+    #[must_use]
+    pub fn new(limit: u32, window: Duration) -> Option<Self> {
+        let (shortest, longest) = Self::WINDOWS;
+        (limit > 0 && window >= shortest && window <= longest).then_some(Self { limit, window })
+    }
+
+    /// The most attempts in a window.
+    #[must_use]
+    pub fn limit(self) -> u32 {
+        self.limit
+    }
+
+    /// The length of the window.
+    #[must_use]
+    pub fn window(self) -> Duration {
+        self.window
+    }
+
+    /// How long an attempt counts: the window and two hundredths of it.
+    ///
+    /// The margin covers what passes between the moment that is recorded and the moment at which the
+    /// other side counts (a commit, a connection), and costs 2 % of the rate.
+    #[must_use]
+    pub fn counted_for(self) -> Duration {
+        self.window + self.window / 50
+    }
+
+    fn slice(self) -> i64 {
+        (millis(self.window) / 200).max(1)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || RateError(text.to_owned());
+        let (limit, window) = text.split_once('/').ok_or_else(bad)?;
+        let limit = limit.trim().parse().map_err(|_| bad())?;
+        let window = window.trim();
+        // "300/min" means "300/1min".
+        let window = match window.starts_with(|c: char| c.is_ascii_digit()) {
+            true => humantime::parse_duration(window),
+            false => humantime::parse_duration(&format!("1{window}")),
+        };
+        Self::new(limit, window.map_err(|_| bad())?).ok_or_else(bad)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = humantime::format_duration(self.window).to_string().replace(' ', "");
+        write!(f, "{}/{}", self.limit, window)
+    }
+}
+
+/// A rate that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a rate like `50/10s` or `300/min` (at least 1, over one second to 31 days)")]
+pub struct RateError(pub String);
+
+/// The attempts that still count against one rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateWindow {
+    rate: Rate,
+    /// (end of slice, attempts), rising in time.
+    taken: VecDeque<(Timestamp, u32)>,
+}
+
+impl RateWindow {
+    /// An empty window.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, taken: VecDeque::new() }
+    }
+
+    /// A window as [`RateWindow::entries`] gave it. Entries that lie in the future, because the clock was
+    /// set back, count as if made `now`: the limit still holds, and nothing stays frozen for the hour.
+    #[must_use]
+    pub fn restore(rate: Rate, entries: &[(Timestamp, u32)], now: Timestamp) -> Self {
+        let latest = Timestamp(now.0.saturating_add(rate.slice()));
+        let mut entries: Vec<_> = entries.iter().map(|&(at, n)| (at.min(latest), n)).collect();
+        entries.sort_unstable();
+        Self { rate, taken: entries.into() }
+    }
+
+    /// What must be kept: pairs of (end of slice, attempts), at most about two hundred.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(Timestamp, u32)> {
+        self.taken.iter().copied().collect()
+    }
+
+    /// How many attempts count at `now`.
+    #[must_use]
+    pub fn used(&self, now: Timestamp) -> u32 {
+        self.counting(now).map(|&(_, n)| n).sum()
+    }
+
+    /// How many attempts may begin at `now`.
+    #[must_use]
+    pub fn free(&self, now: Timestamp) -> u32 {
+        self.rate.limit.saturating_sub(self.used(now))
+    }
+
+    /// When the next attempt may begin; `now` when one may begin at once.
+    #[must_use]
+    pub fn next_free(&self, now: Timestamp) -> Timestamp {
+        let mut over = i64::from(self.used(now)) - i64::from(self.rate.limit) + 1;
+        if over <= 0 {
+            return now;
+        }
+        for &(at, n) in self.counting(now) {
+            over -= i64::from(n);
+            if over <= 0 {
+                return at.plus(self.rate.counted_for());
+            }
+        }
+        now
+    }
+
+    /// Records `attempts` that begin at `now`, and forgets those that no longer count.
+    pub fn take(&mut self, now: Timestamp, attempts: u32) {
+        let gone = self.taken.len() - self.counting(now).count();
+        self.taken.drain(..gone);
+        if attempts == 0 {
+            return;
+        }
+        let slice = self.rate.slice();
+        let end = Timestamp((now.0.div_euclid(slice) + 1).saturating_mul(slice));
+        match self.taken.back_mut() {
+            Some(last) if last.0 >= end => last.1 = last.1.saturating_add(attempts),
+            _ => self.taken.push_back((end, attempts)),
+        }
+    }
+
+    fn counting(&self, now: Timestamp) -> impl Iterator<Item = &(Timestamp, u32)> {
+        let counted_for = self.rate.counted_for();
+        self.taken.iter().skip_while(move |(at, _)| at.plus(counted_for) <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn rates_are_read_and_written() {
+        assert_eq!(rate("50/10s").to_string(), "50/10s");
+        assert_eq!(rate("300/min").window(), Duration::from_secs(60));
+        assert_eq!(rate("5 / 2h").limit(), 5);
+        for bad in ["", "50", "0/10s", "50/0s", "50/500ms", "50/40d", "-1/10s", "50/ten", "x/10s"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_freezes_nothing_for_longer_than_a_window() {
+        let rate = rate("2/10s");
+        let mut window = RateWindow::new(rate);
+        window.take(Timestamp(3_600_000), 2);
+        let window = RateWindow::restore(rate, &window.entries(), Timestamp(0));
+        assert_eq!(window.free(Timestamp(0)), 0);
+        assert_eq!(window.free(Timestamp(10_500)), 2);
+    }
+
+    #[test]
+    fn next_free_names_the_first_moment_at_which_one_is_free() {
+        let mut window = RateWindow::new(rate("2/10s"));
+        window.take(Timestamp(1_000), 2);
+        let at = window.next_free(Timestamp(2_000));
+        assert_eq!(window.free(Timestamp(at.0 - 1)), 0);
+        assert_eq!(window.free(at), 2);
+    }
+
+    proptest! {
+        /// P5, on a simulated clock: greedy senders at arbitrary moments never exceed the limit in any
+        /// window, wherever it starts, whatever is stored and restored in between.
+        #[test]
+        fn no_window_wherever_it_starts_holds_more_than_the_limit(
+            limit in 1u32..60,
+            seconds in 1u64..60,
+            steps in prop::collection::vec((0i64..3_000, 1u32..40), 1..300),
+        ) {
+            let rate = Rate::new(limit, Duration::from_secs(seconds)).unwrap();
+            let mut window = RateWindow::new(rate);
+            let mut now = Timestamp(0);
+            let mut begun: Vec<i64> = Vec::new();
+            for (gap, wish) in steps {
+                now = Timestamp(now.0 + gap);
+                let granted = wish.min(window.free(now));
+                window.take(now, granted);
+                begun.extend(std::iter::repeat_n(now.0, granted as usize));
+                window = RateWindow::restore(rate, &window.entries(), now);
+                prop_assert!(window.entries().len() <= 210);
+            }
+            let length = millis(rate.window());
+            for (i, &start) in begun.iter().enumerate() {
+                let held = begun[i..].iter().take_while(|&&at| at < start + length).count();
+                prop_assert!(held <= limit as usize, "{held} of {limit} from {start}");
+            }
+        }
+
+        /// P5: a saturated limit is used to at least 95 %.
+        #[test]
+        fn a_saturated_limit_is_used_to_at_least_95_percent(limit in 1u32..500, seconds in 1u64..120) {
+            let rate = Rate::new(limit, Duration::from_secs(seconds)).unwrap();
+            let mut window = RateWindow::new(rate);
+            let (mut now, mut sent) = (Timestamp(0), 0u64);
+            let end = Timestamp(millis(rate.window()) * 100);
+            while now < end {
+                let free = window.free(now);
+                window.take(now, free);
+                sent += u64::from(free);
+                now = window.next_free(now).max(Timestamp(now.0 + 1));
+            }
+            prop_assert!(sent as f64 >= 0.95 * 100.0 * f64::from(limit), "{sent} of {}", limit * 100);
+        }
+    }
+}

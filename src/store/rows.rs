@@ -1,0 +1,312 @@
+//! What the store answers: plain rows.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Breaker, Content, Id, Outcome, Priority, Rate, Reason, Status, Timestamp};
+
+/// What the store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Random, made with the store: 16 lower-case hexadecimal digits.
+    pub store_id: String,
+    /// The domain part of every `Message-ID`, fixed when the store was made.
+    pub message_domain: String,
+    /// The version of its schema.
+    pub schema_version: i64,
+}
+
+/// The answer to one enqueued notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Its id.
+    pub id: Id,
+    /// Whether it is new; false when its key was known.
+    pub created: bool,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchReceipt {
+    /// The batch's id.
+    pub id: Id,
+    /// Notifications enqueued.
+    pub created: u64,
+    /// Rows whose key was known.
+    pub known: u64,
+}
+
+/// A notification as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: Id,
+    /// Its batch.
+    pub batch_id: Option<Id>,
+    /// The caller's id of the user who is told.
+    pub user_id: Option<String>,
+    /// Its channel.
+    pub channel: String,
+    /// Where it stands.
+    pub status: Status,
+    /// How much it hurries.
+    pub priority: Priority,
+    /// Who is told.
+    pub recipient: String,
+    /// One line.
+    pub subject: Option<String>,
+    /// When it was enqueued.
+    pub created_at: Timestamp,
+    /// When it is due next; meaningful while it is pending.
+    pub next_attempt_at: Timestamp,
+    /// Its last useful moment.
+    pub expires_at: Option<Timestamp>,
+    /// When it reached its final status.
+    pub settled_at: Option<Timestamp>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Why it stands there.
+    pub reason: Option<Reason>,
+}
+
+/// A notification, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// What lists show.
+    pub summary: Summary,
+    /// What is told.
+    pub content: Content,
+    /// The earliest moment the caller allowed.
+    pub not_before: Option<Timestamp>,
+    /// The caller's duplicate guard, while its window lasts.
+    pub idempotency_key: Option<String>,
+    /// Retries used up.
+    pub retries: u32,
+    /// Workers that died in a row while they sent it.
+    pub crashes: u32,
+    /// Who has it, while it is being sent: `host:pid:start`.
+    pub worker: Option<String>,
+    /// Until when, unless extended.
+    pub lease_expires_at: Option<Timestamp>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// Who made it: `host:pid:start`.
+    pub worker: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it is under way.
+    pub ended_at: Option<Timestamp>,
+    /// What it came to.
+    pub outcome: Option<Outcome>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The other side's words.
+    pub detail: String,
+    /// What a worker reported after it had lost its lease; evidence, without effect.
+    pub late: Option<String>,
+}
+
+/// How many notifications stand where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Per channel, also those that are no longer configured.
+    pub channels: BTreeMap<String, ChannelCounts>,
+}
+
+/// The counts of one channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChannelCounts {
+    /// In the order of [`Status::ALL`].
+    pub statuses: [u64; Status::ALL.len()],
+    /// Ever accepted.
+    pub accepted: u64,
+    /// Removed by a purge.
+    pub purged: u64,
+}
+
+impl ChannelCounts {
+    /// How many stand at `status`.
+    #[must_use]
+    pub fn of(&self, status: Status) -> u64 {
+        self.statuses[status as usize]
+    }
+}
+
+impl Counts {
+    /// How many stand at `status` over all channels.
+    #[must_use]
+    pub fn of(&self, status: Status) -> u64 {
+        self.channels.values().map(|channel| channel.of(status)).sum()
+    }
+}
+
+/// When a channel has something due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The channel.
+    pub channel: String,
+    /// Since when the oldest due one is due.
+    pub oldest_due_at: Option<Timestamp>,
+    /// When the next one becomes due that is not due yet.
+    pub next_due_at: Option<Timestamp>,
+}
+
+/// A batch with its counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id.
+    pub id: Id,
+    /// When it was enqueued.
+    pub created_at: Timestamp,
+    /// Where it came from.
+    pub source: String,
+    /// How many it holds and held.
+    pub counts: ChannelCounts,
+}
+
+/// What is kept of one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelState {
+    /// Its name.
+    pub channel: String,
+    /// Since when, and why, an operator (or a 410) holds it.
+    pub held: Option<(Timestamp, String)>,
+    /// Its trouble.
+    pub breaker: Breaker,
+    /// Its rates, as last used.
+    pub rates: Vec<RateState>,
+}
+
+/// How far a rate is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateState {
+    /// Which.
+    pub rate: Rate,
+    /// Attempts that count now.
+    pub used: u32,
+    /// When the next one may begin.
+    pub next_free_at: Timestamp,
+}
+
+/// A user who can be told without naming a recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The caller's id.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Who is told.
+    pub recipient: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A notification in a worker's hands.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its id.
+    pub id: Id,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// The token that must match when it is settled.
+    pub lease_token: i64,
+    /// Its channel.
+    pub channel: String,
+    /// Its batch.
+    pub batch_id: Option<Id>,
+    /// The caller's id of the user.
+    pub user_id: Option<String>,
+    /// How much it hurries.
+    pub priority: Priority,
+    /// When it was enqueued.
+    pub created_at: Timestamp,
+    /// Its last useful moment.
+    pub expires_at: Option<Timestamp>,
+    /// Retries used up.
+    pub retries: u32,
+    /// Workers that died in a row while they sent it.
+    pub crashes: u32,
+    /// What is to be told.
+    pub content: Content,
+}
+
+/// What a round came to.
+#[derive(Debug, Clone, Default)]
+pub struct Exchanged {
+    /// Per settlement, in order: false when its lease was lost and no result was written.
+    pub settled: Vec<bool>,
+    /// Per claim, in order.
+    pub claims: Vec<ClaimReply>,
+}
+
+/// The answer to one claim.
+#[derive(Debug, Clone)]
+pub struct ClaimReply {
+    /// At most as many as were wanted.
+    pub claimed: Vec<Claimed>,
+    /// What kept it from giving more.
+    pub limited_by: LimitedBy,
+}
+
+/// What kept a claim from giving more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// Nothing: as many as were wanted.
+    Nothing,
+    /// No more is due; the next one is at this moment, if there is one.
+    Due(Option<Timestamp>),
+    /// A rate; the next attempt may begin at this moment.
+    Rate(Timestamp),
+    /// The channel had trouble; it is looked at again at this moment.
+    Paused(Timestamp),
+    /// The channel is held until somebody releases it.
+    Held,
+}
+
+/// A notification whose worker is dead or hangs.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// The worker that had it.
+    pub worker: Id,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+    /// Whether its attempt may have begun.
+    pub begun: bool,
+    /// What it had; the content is left empty.
+    pub claimed: Claimed,
+}
+
+/// What a steering verb did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// These changed.
+    pub changed: Vec<Id>,
+    /// These stand where the verb does not apply.
+    pub refused: Vec<(Id, Status)>,
+    /// These do not exist.
+    pub missing: Vec<Id>,
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which check found it: `integrity`, `accounting`, `counters`, `statuses`, `foreign keys`, `batches`.
+    pub check: &'static str,
+    /// What it found, and where.
+    pub what: String,
+}
+
+/// The size of one table or index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableStats {
+    /// Its name; `file`, `log` and `free` for the file's own parts.
+    pub name: String,
+    /// Rows, for a table.
+    pub rows: Option<u64>,
+    /// Bytes.
+    pub bytes: u64,
+}

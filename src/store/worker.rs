@@ -1,0 +1,24 @@
+//! A process that claims: who it is, and how others see that it is alive.
+
+use std::io;
+
+use crate::model::Id;
+
+/// The announcement of one process that claims. What it holds is free once this is dropped.
+pub trait Worker: Send + Sync {
+    /// Its number in the store.
+    fn id(&self) -> Id;
+
+    /// How many notifications it can have in hand at once; places are `0..places()`.
+    fn places(&self) -> usize;
+
+    /// Leaves on record, before the first byte, that an attempt for `id` begins; after this process's
+    /// death it counts as unknown instead of not begun. Survives the process, not the machine; after a
+    /// crash of the machine all that was claimed counts as begun.
+    ///
+    /// `place` belongs to one notification from here until its settlement is committed.
+    fn begin(&self, place: usize, id: Id) -> io::Result<()>;
+
+    /// Leaves a sign of life; one is due several times per lease.
+    fn beat(&self) -> io::Result<()>;
+}

@@ -1,0 +1,1 @@
+//! How durations, sizes and instants are written by people.

@@ -1,0 +1,15 @@
+//! The JSON shapes shown outside and read from outside; only ever extended.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::model::Timestamp;
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-20T02:00:00.000Z`.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    match DateTime::<Utc>::from_timestamp_millis(at.0) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        // Beyond the year 262000: nothing that a clock or an option could have given.
+        None => format!("{}ms", at.0),
+    }
+}

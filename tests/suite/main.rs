@@ -1,0 +1,22 @@
+//! The whole test run in one binary: it links once, and its modules are named after what they show.
+
+mod support;
+
+mod batch;
+mod config;
+mod conformance;
+mod crash;
+mod cron;
+mod delivery;
+mod enqueue;
+mod exec;
+mod looking;
+mod maildir;
+mod papers;
+mod postfix;
+mod rate;
+mod send_pending;
+mod smtp;
+mod steering;
+mod tidy;
+mod webhook;

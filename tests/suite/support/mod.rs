@@ -1,0 +1,70 @@
+//! What the tests share: a folder of their own, the binary in a clean environment, real servers.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A folder with a store and a configuration of its own; gone when dropped.
+pub struct Sandbox {
+    dir: TempDir,
+}
+
+impl Sandbox {
+    /// A folder whose configuration names a store in it and nothing else.
+    pub fn new() -> Self {
+        let sandbox = Self { dir: tempfile::tempdir().expect("a folder of our own") };
+        sandbox.configure("");
+        sandbox
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The store's file.
+    pub fn db(&self) -> PathBuf {
+        self.path().join("state/notifyctl.db")
+    }
+
+    /// Writes the configuration: the store of this folder, and `rest`.
+    pub fn configure(&self, rest: &str) {
+        let text = format!("[store]\nurl = \"sqlite://{}\"\n{rest}", self.db().display());
+        std::fs::write(self.path().join("notifyctl.toml"), text).expect("write the configuration");
+    }
+
+    /// The binary with this folder's configuration, in an environment of nothing but PATH, HOME and a locale.
+    pub fn notifyctl(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_notifyctl"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env("NOTIFYCTL_CONFIG", self.path().join("notifyctl.toml"))
+            .current_dir(self.path());
+        command
+    }
+
+    /// Runs it, expects success, and gives standard output.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.notifyctl().args(args).output().expect("run notifyctl");
+        assert!(
+            output.status.success(),
+            "notifyctl {args:?}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Runs it, expects the exit code, and gives standard error.
+    pub fn fails(&self, code: i32, args: &[&str]) -> String {
+        let output = self.notifyctl().args(args).output().expect("run notifyctl");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "notifyctl {args:?}: {stderr}");
+        stderr
+    }
+}
