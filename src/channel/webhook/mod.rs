@@ -1,21 +1,47 @@
-//! The webhook kind.
+//! The webhook kind: one HTTP request to an endpoint of the operator's choice.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use secrecy::SecretString;
 
 use super::{Attempt, BuildError, Channel, Envelope};
 
 /// The options of a channel of kind `webhook`.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The limit of time for one attempt.
+    /// Where to, `http` or `https`. A secret: for many chat services whoever knows it may post.
+    pub url: SecretString,
+    /// The method: `POST` unless said otherwise.
+    pub method: String,
+    /// Further headers, as (name, value); they win over notifyctl's own. The values may be secrets.
+    pub headers: Vec<(String, SecretString)>,
+    /// A template (minijinja) for the body; `None` for the envelope as JSON.
+    pub body: Option<String>,
+    /// A file of secrets, one a line (`whsec_` and base64), with each of which the request is signed as
+    /// Standard Webhooks says; several while they are being rotated. `None` for no signature.
+    pub secrets_file: Option<PathBuf>,
+    /// The limit of time for one attempt, from looking up the name to the end of the reply.
     pub timeout: Duration,
 }
 
 impl Options {
-    /// The longest that one attempt may take, all its phases together.
+    /// What `method` is when nothing is said.
+    pub const METHOD: &'static str = "POST";
+    /// What `timeout` is when nothing is said.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A POST of the JSON envelope to `url`, unsigned, with the default of everything else.
     #[must_use]
-    pub fn longest_attempt(&self) -> Duration {
-        self.timeout
+    pub fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            method: Self::METHOD.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            secrets_file: None,
+            timeout: Self::TIMEOUT,
+        }
     }
 }
 
