@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Store;
 
-type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
+type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// How many calls may wait for the thread; beyond it the callers wait.
 const QUEUE: usize = 64;
@@ -14,7 +14,7 @@ const QUEUE: usize = 64;
 /// A way to the thread that owns the store.
 #[derive(Clone)]
 pub struct Handle {
-    jobs: mpsc::Sender<Job>,
+    calls: mpsc::Sender<Call>,
 }
 
 impl Handle {
@@ -23,14 +23,14 @@ impl Handle {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(mut store: Box<dyn Store>) -> std::io::Result<(Self, JoinHandle<Box<dyn Store>>)> {
-        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
+        let (calls, mut waiting) = mpsc::channel::<Call>(QUEUE);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
-            while let Some(job) = waiting.blocking_recv() {
-                job(&mut *store);
+            while let Some(call) = waiting.blocking_recv() {
+                call(&mut *store);
             }
             store
         })?;
-        Ok((Self { jobs }, thread))
+        Ok((Self { calls }, thread))
     }
 
     /// Runs `call` on the thread and waits for its answer. A caller that stops waiting does not undo it.
@@ -42,11 +42,11 @@ impl Handle {
         call: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |store| {
+        let call: Call = Box::new(move |store| {
             // Nobody may be waiting any more; the work is done all the same.
             let _ = answer.send(call(store));
         });
-        self.jobs.send(job).await.map_err(|_| Stopped)?;
+        self.calls.send(call).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 }
