@@ -68,3 +68,10 @@ impl Sandbox {
         stderr
     }
 }
+
+/// The Python that `tests/run` prepares, with the published libraries that answers are checked with.
+pub fn python() -> Command {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-venv/bin/python3");
+    assert!(python.exists(), "{} is missing: `tests/run` makes it", python.display());
+    Command::new(python)
+}
