@@ -20,6 +20,7 @@ use std::str::FromStr;
 pub use options::{BuildError, Options};
 
 use crate::model::{Content, Id, Priority, Timestamp, Verdict};
+use crate::wire;
 
 /// What a channel is handed: one notification, for one attempt.
 #[derive(Debug, Clone)]
@@ -43,6 +44,37 @@ pub struct Envelope {
     pub priority: Priority,
     /// What is to be told.
     pub content: Content,
+}
+
+impl Envelope {
+    /// The same as a program reads it.
+    #[must_use]
+    pub fn shape(&self) -> wire::envelope::Envelope<'_> {
+        let Content { recipient, subject, message, html, headers, attachments } = &self.content;
+        wire::envelope::Envelope {
+            id: self.id,
+            stable_id: &self.stable_id,
+            channel: &self.channel,
+            attempt: self.attempt,
+            created_at: wire::rfc3339(self.created_at),
+            user_id: self.user_id.as_deref(),
+            priority: self.priority.as_str(),
+            recipient,
+            subject: subject.as_deref(),
+            message,
+            html: html.as_deref(),
+            headers: wire::envelope::headers(headers),
+            attachments: attachments
+                .iter()
+                .map(|file| wire::envelope::Attachment {
+                    name: &file.name,
+                    media_type: &file.media_type,
+                    size: file.content.len(),
+                    content: &file.content,
+                })
+                .collect(),
+        }
+    }
 }
 
 /// A verdict that is still being made.

@@ -1,5 +1,7 @@
 //! The JSON shapes shown outside and read from outside; only ever extended.
 
+pub mod envelope;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::model::Timestamp;

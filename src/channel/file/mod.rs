@@ -1,13 +1,21 @@
 //! The file kind: a Maildir that any mail reader opens, or a file of JSON lines that programs follow.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
+mod jsonl;
+mod maildir;
 
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, fs, io};
+
+use lettre::Address;
 use lettre::message::Mailbox;
 
-use super::{Attempt, BuildError, Channel, Envelope};
+use self::jsonl::Jsonl;
+use self::maildir::Maildir;
+use super::{Attempt, BuildError, Channel, Envelope, mail};
+use crate::model::{Outcome, Reason, Verdict};
 
 /// The options of a channel of kind `file`.
 #[derive(Debug, Clone)]
@@ -75,20 +83,112 @@ impl FromStr for Format {
 }
 
 /// A channel of kind `file`.
-pub struct File;
+pub struct File {
+    target: Arc<Target>,
+    from: Option<Mailbox>,
+    timeout: Duration,
+}
+
+/// Where the bytes go; shared with the thread that writes them.
+enum Target {
+    Maildir(Maildir),
+    Jsonl(Jsonl),
+}
 
 impl File {
     /// Builds it; opens no file.
     ///
     /// # Errors
     /// When an option cannot be used.
-    pub fn new(_name: &str, _options: &Options) -> Result<Self, BuildError> {
-        Ok(Self)
+    pub fn new(name: &str, options: &Options) -> Result<Self, BuildError> {
+        let Options { path, format, from, timeout } = options;
+        if !path.is_absolute() {
+            let what = format!("`{}` is not an absolute path", path.display());
+            return Err(BuildError { channel: name.to_owned(), key: "path", what });
+        }
+        let target = match format {
+            Format::Maildir => Target::Maildir(Maildir::new(path)),
+            Format::Jsonl => Target::Jsonl(Jsonl::new(path)),
+        };
+        Ok(Self { target: Arc::new(target), from: from.clone(), timeout: *timeout })
+    }
+
+    /// Writes on a thread of the blocking pool: a full or a remote disk may take its time, and must not
+    /// take that of the other channels.
+    async fn write(&self, envelope: &Envelope) -> Verdict {
+        let bytes = match self.bytes(envelope) {
+            Ok(bytes) => bytes,
+            Err(verdict) => return verdict,
+        };
+        let target = Arc::clone(&self.target);
+        let name = maildir::name(envelope);
+        let (attempt, timeout) = (envelope.attempt, self.timeout);
+        let written = tokio::task::spawn_blocking(move || match &*target {
+            Target::Maildir(maildir) => maildir.deliver(&name, attempt, &bytes),
+            // Half of it, so that another's lock is told as such and not as a slow disk.
+            Target::Jsonl(jsonl) => jsonl.append(&bytes, timeout / 2),
+        });
+        match tokio::time::timeout(timeout, written).await {
+            Ok(Ok(Ok(place))) => Verdict::sent(&place),
+            Ok(Ok(Err(failure))) => Verdict::channel_trouble(Reason::LocalError, &failure.to_string()),
+            Ok(Err(_)) => Verdict::new(Outcome::Unknown, Reason::LocalError, "the writing thread panicked"),
+            // The thread cannot be stopped and may yet succeed.
+            Err(_) => Verdict::new(
+                Outcome::Unknown,
+                Reason::NoAnswer,
+                &format!("the disk took longer than {timeout:?}"),
+            ),
+        }
+    }
+
+    fn bytes(&self, envelope: &Envelope) -> Result<Vec<u8>, Verdict> {
+        match &*self.target {
+            Target::Maildir(_) => {
+                let mail = mail::build(envelope, &self.sender(envelope)?)?;
+                Ok(maildir::with_unix_line_ends(&mail))
+            }
+            Target::Jsonl(_) => serde_json::to_vec(&envelope.shape())
+                .map_err(|error| Verdict::new(Outcome::Rejected, Reason::Unsendable, &error.to_string())),
+        }
+    }
+
+    fn sender(&self, envelope: &Envelope) -> Result<Mailbox, Verdict> {
+        if let Some(from) = &self.from {
+            return Ok(from.clone());
+        }
+        match Address::new("notifyctl", &envelope.message_domain) {
+            Ok(address) => Ok(Mailbox::new(None, address)),
+            Err(_) => Err(Verdict::channel_trouble(
+                Reason::LocalError,
+                &format!("`{}` is not a mail domain; set `from`", envelope.message_domain),
+            )),
+        }
     }
 }
 
 impl Channel for File {
-    fn attempt<'a>(&'a self, _envelope: &'a Envelope) -> Attempt<'a> {
-        unimplemented!()
+    fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
+        Box::pin(self.write(envelope))
     }
+}
+
+/// What could not be done to a file of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {path}: {source}", path = .path.display())]
+struct Failure {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Failure {
+    fn new(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { doing, path: path.to_owned(), source: source.into() }
+    }
+}
+
+/// Makes the names in a folder as durable as what they name.
+fn sync_folder(path: &Path) -> Result<(), Failure> {
+    let synced = fs::File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| Failure::new("sync", path, source))
 }
