@@ -1,23 +1,10 @@
 //! The smtp kind.
 
-use std::time::Duration;
+mod options;
+
+pub use options::{Mechanism, Options, Timeouts, Tls};
 
 use super::{Attempt, BuildError, Channel, Envelope};
-
-/// The options of a channel of kind `smtp`.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The limit of time for one attempt.
-    pub timeout: Duration,
-}
-
-impl Options {
-    /// The longest that one attempt may take, all its phases together.
-    #[must_use]
-    pub fn longest_attempt(&self) -> Duration {
-        self.timeout
-    }
-}
 
 /// A channel of kind `smtp`.
 pub struct Smtp;
