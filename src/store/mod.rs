@@ -170,6 +170,8 @@ pub struct Options {
 /// Says which file, what is wrong with it and of which [`ErrorKind`] that is.
 pub fn open(options: &Options, access: Access, now: Timestamp) -> Result<Box<dyn Store>> {
     match &options.url {
-        StoreUrl::Sqlite(_) => unimplemented!("{access:?} {now:?}"),
+        StoreUrl::Sqlite(path) => {
+            Ok(Box::new(sqlite::Sqlite::open(path, options.busy_timeout, access, now)?))
+        }
     }
 }

@@ -1,0 +1,1 @@
+INSERT INTO batches (created_at, source) VALUES (?1, ?2)

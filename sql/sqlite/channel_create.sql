@@ -1,0 +1,1 @@
+INSERT OR IGNORE INTO channels (name) VALUES (?1)

@@ -1,0 +1,2 @@
+SELECT held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until
+FROM channels WHERE name = ?1

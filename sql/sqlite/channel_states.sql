@@ -1,0 +1,2 @@
+SELECT name, held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until
+FROM channels ORDER BY name

@@ -1,0 +1,1 @@
+UPDATE notifications SET status = 'held', reason = 'operator' WHERE id = ?1

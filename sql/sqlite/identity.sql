@@ -1,0 +1,1 @@
+SELECT store_id, message_domain FROM store WHERE one = 1

@@ -1,0 +1,1 @@
+SELECT id, channel, batch_id, status FROM notifications WHERE id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM passes WHERE id <= (SELECT max(id) FROM passes) - ?1

@@ -1,0 +1,1 @@
+DELETE FROM attempts WHERE notification_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM parts WHERE notification_id = ?1

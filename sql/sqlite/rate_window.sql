@@ -1,0 +1,1 @@
+SELECT entries FROM rate_windows WHERE channel = ?1 AND rate = ?2

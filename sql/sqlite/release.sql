@@ -1,0 +1,1 @@
+UPDATE notifications SET status = 'pending', reason = NULL, next_attempt_at = max(?2, coalesce(not_before, ?2)) WHERE id = ?1

@@ -1,0 +1,50 @@
+//! Reading the content of a notification back: its own columns, and its parts when it has any.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row};
+
+use super::sql::sql;
+use crate::model::{Attachment, Content, Id};
+
+/// Reads the five columns recipient, subject, message, headers, parts from column `first`; the parts
+/// themselves are not read. Answers with the number of parts too.
+pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<(Content, i64)> {
+    let headers: Option<String> = row.get(first + 3)?;
+    let headers = match headers {
+        None => Vec::new(),
+        Some(text) => serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(first + 3, Type::Text, Box::new(error))
+        })?,
+    };
+    let content = Content {
+        recipient: row.get(first)?,
+        subject: row.get(first + 1)?,
+        message: row.get(first + 2)?,
+        headers,
+        html: None,
+        attachments: Vec::new(),
+    };
+    Ok((content, row.get(first + 4)?))
+}
+
+/// Reads the parts of a notification into its content.
+pub(super) fn read_parts(connection: &Connection, id: Id, content: &mut Content) -> rusqlite::Result<()> {
+    let mut parts = connection.prepare_cached(sql!("parts"))?;
+    let mut rows = parts.query([id])?;
+    while let Some(row) = rows.next()? {
+        let position: i64 = row.get(0)?;
+        let bytes: Vec<u8> = row.get(3)?;
+        if position == 0 {
+            let text = String::from_utf8(bytes)
+                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error)))?;
+            content.html = Some(text);
+        } else {
+            content.attachments.push(Attachment {
+                name: row.get(1)?,
+                media_type: row.get(2)?,
+                content: bytes,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Accepting notifications: one by one with their keys, or as a batch in constant memory.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::counters::Counters;
+use super::sql::sql;
+use crate::model::{Attachment, Id, NewNotification, Timestamp};
+use crate::store::{BatchReceipt, Enqueued, NewBatch, Next};
+
+/// How many expired keys each use of a key removes.
+const KEYS_FORGOTTEN: i64 = 4;
+
+/// Accepts `new` in the transaction that is open.
+pub(super) fn enqueue(
+    connection: &Connection,
+    now: Timestamp,
+    key_expires_at: Timestamp,
+    new: &[NewNotification],
+) -> rusqlite::Result<Vec<Enqueued>> {
+    let mut counters = Counters::default();
+    let answers = new
+        .iter()
+        .map(|one| accept(connection, now, key_expires_at, None, one, &mut counters))
+        .collect::<rusqlite::Result<_>>()?;
+    counters.write(connection)?;
+    Ok(answers)
+}
+
+/// What a batch came to inside its transaction.
+pub(super) enum Loaded {
+    /// To be committed.
+    Whole(BatchReceipt),
+    /// To be rolled back.
+    Nothing,
+}
+
+/// Accepts what `rows` gives in the transaction that is open.
+pub(super) fn load(
+    connection: &Connection,
+    now: Timestamp,
+    batch: &NewBatch,
+    rows: &mut dyn FnMut() -> Next,
+) -> rusqlite::Result<Loaded> {
+    connection.prepare_cached(sql!("batch_create"))?.execute(params![now, batch.source])?;
+    let mut receipt = BatchReceipt { id: connection.last_insert_rowid(), created: 0, known: 0 };
+    let mut counters = Counters::default();
+    loop {
+        match rows() {
+            Next::Row(row) => {
+                match accept(connection, now, batch.key_expires_at, Some(receipt.id), &row, &mut counters)?
+                    .created
+                {
+                    true => receipt.created += 1,
+                    false => receipt.known += 1,
+                }
+            }
+            Next::Commit if receipt.created + receipt.known > 0 => break,
+            Next::Commit | Next::RollBack => return Ok(Loaded::Nothing),
+        }
+    }
+    counters.write(connection)?;
+    Ok(Loaded::Whole(receipt))
+}
+
+fn accept(
+    connection: &Connection,
+    now: Timestamp,
+    key_expires_at: Timestamp,
+    batch: Option<Id>,
+    new: &NewNotification,
+    counters: &mut Counters,
+) -> rusqlite::Result<Enqueued> {
+    if let Some(key) = &new.idempotency_key {
+        let mut find = connection.prepare_cached(sql!("key_find"))?;
+        let known = find.query_row(params![key, new.content.recipient, now], |row| row.get(0)).optional()?;
+        if let Some(id) = known {
+            return Ok(Enqueued { id, created: false });
+        }
+    }
+    let id = insert(connection, now, batch, new)?;
+    if let Some(key) = &new.idempotency_key {
+        connection.prepare_cached(sql!("keys_forget"))?.execute(params![now, KEYS_FORGOTTEN])?;
+        let mut remember = connection.prepare_cached(sql!("key_remember"))?;
+        remember.execute(params![key, new.content.recipient, id, key_expires_at])?;
+    }
+    counters.accepted(&new.channel, batch, 1);
+    Ok(Enqueued { id, created: true })
+}
+
+fn insert(
+    connection: &Connection,
+    now: Timestamp,
+    batch: Option<Id>,
+    new: &NewNotification,
+) -> rusqlite::Result<Id> {
+    let content = &new.content;
+    let headers = match content.headers.is_empty() {
+        true => None,
+        false => Some(
+            serde_json::to_string(&content.headers)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+        ),
+    };
+    let parts = usize::from(content.html.is_some()) + content.attachments.len();
+    let mut insert = connection.prepare_cached(sql!("enqueue"))?;
+    let id = insert.insert(params![
+        new.user_id,
+        content.message,
+        new.channel,
+        content.recipient,
+        content.subject,
+        headers,
+        i64::try_from(parts).unwrap_or(i64::MAX),
+        new.priority,
+        batch,
+        now,
+        new.not_before,
+        new.expires_at,
+        new.not_before.map_or(now, |at| at.max(now)),
+    ])?;
+    if let Some(html) = &content.html {
+        part(connection, id, 0, "", "text/html", html.as_bytes())?;
+    }
+    for (position, Attachment { name, media_type, content }) in (1..).zip(&content.attachments) {
+        part(connection, id, position, name, media_type, content)?;
+    }
+    Ok(id)
+}
+
+fn part(
+    connection: &Connection,
+    id: Id,
+    position: i64,
+    name: &str,
+    media_type: &str,
+    content: &[u8],
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(sql!("enqueue_part"))?;
+    insert.execute(params![id, position, name, media_type, content])?;
+    Ok(())
+}

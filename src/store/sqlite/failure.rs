@@ -1,0 +1,69 @@
+//! SQLite's result codes in our words.
+
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::store::{Error, ErrorKind};
+
+/// Says what SQLite's answer means for a caller.
+pub(super) fn failure(doing: &'static str, path: &Path, error: &rusqlite::Error) -> Error {
+    let kind = kind_of(error);
+    let what = match error {
+        // The statement's text says nothing to an operator.
+        rusqlite::Error::SqliteFailure(code, message) => message.clone().unwrap_or_else(|| code.to_string()),
+        other => other.to_string(),
+    };
+    let what = match kind {
+        ErrorKind::Busy => "another process is writing to it".into(),
+        ErrorKind::Full => "no space left".into(),
+        ErrorKind::NotAStore => "it is not a SQLite database".into(),
+        ErrorKind::ReadOnly => "it cannot be written".into(),
+        ErrorKind::Permission => "permission denied".into(),
+        _ => what,
+    };
+    Error { doing, path: path.to_owned(), what, kind }
+}
+
+fn kind_of(error: &rusqlite::Error) -> ErrorKind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        Some(ErrorCode::DiskFull) => ErrorKind::Full,
+        Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
+        Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
+            ErrorKind::Permission
+        }
+        Some(ErrorCode::NotADatabase) => ErrorKind::NotAStore,
+        Some(ErrorCode::DatabaseCorrupt) => ErrorKind::Corrupt,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::OutOfMemory) => ErrorKind::Io,
+        _ => match error {
+            // A column that does not hold what it must hold.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..) => ErrorKind::Corrupt,
+            _ => ErrorKind::Internal,
+        },
+    }
+}
+
+/// An error of the file system, in our words.
+pub(super) fn io_failure(doing: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind as Io;
+    let kind = match error.kind() {
+        Io::NotFound => ErrorKind::Missing,
+        Io::PermissionDenied => ErrorKind::Permission,
+        Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+        Io::StorageFull | Io::QuotaExceeded => ErrorKind::Full,
+        Io::AlreadyExists => ErrorKind::Exists,
+        _ => ErrorKind::Io,
+    };
+    Error { doing, path: path.to_owned(), what: words(error), kind }
+}
+
+/// "permission denied", without Rust's "(os error 13)".
+fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

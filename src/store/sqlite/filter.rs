@@ -1,0 +1,65 @@
+//! A filter as conditions: the text names columns and places, the values never enter it.
+
+use rusqlite::ToSql;
+use rusqlite::types::Value;
+
+use crate::model::{Id, Status};
+use crate::store::{Filter, Order};
+
+/// The conditions of a query, and its values for the places `?1` … `?8`.
+pub(super) struct Conditions {
+    text: String,
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Conditions {
+    /// What `filter` says, behind `after`, at most `limit` rows.
+    pub(super) fn new(filter: &Filter, after: Option<(Order, Id)>, limit: usize) -> Self {
+        let mut conditions = Self { text: "1".into(), values: Vec::new() };
+        conditions.statuses(&filter.statuses);
+        conditions.add("channel = ?1", "?1", filter.channel.clone().map(Value::from));
+        conditions.add("batch_id = ?2 AND batch_id IS NOT NULL", "?2", filter.batch_id.map(Value::from));
+        conditions.add("user_id = ?3", "?3", filter.user_id.clone().map(Value::from));
+        conditions.add("recipient = ?4", "?4", filter.recipient.clone().map(Value::from));
+        conditions.add("created_at >= ?5", "?5", filter.since.map(|at| at.0.into()));
+        conditions.add("created_at < ?6", "?6", filter.until.map(|at| at.0.into()));
+        match after {
+            Some((Order::NewestFirst, id)) => conditions.add("id < ?7", "?7", Some(id.into())),
+            Some((Order::OldestFirst, id)) => conditions.add("id > ?7", "?7", Some(id.into())),
+            None => {}
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        conditions.values.push(("?8", limit.into()));
+        conditions
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn values(&self) -> Vec<(&'static str, &dyn ToSql)> {
+        self.values.iter().map(|(place, value)| (*place, value as &dyn ToSql)).collect()
+    }
+
+    fn add(&mut self, condition: &str, place: &'static str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.text.push_str(" AND ");
+            self.text.push_str(condition);
+            self.values.push((place, value));
+        }
+    }
+
+    /// Statuses stand in the text, as our own words: only so does SQLite see that a partial index fits.
+    fn statuses(&mut self, statuses: &[Status]) {
+        const STOPPED: [Status; 4] = [Status::Held, Status::Dead, Status::Expired, Status::Cancelled];
+        if let [one] = statuses {
+            self.text = format!("status = '{one}'");
+        } else if !statuses.is_empty() {
+            let words: Vec<String> = statuses.iter().map(|status| format!("'{status}'")).collect();
+            self.text = format!("status IN ({})", words.join(", "));
+        }
+        if !statuses.is_empty() && statuses.iter().all(|status| STOPPED.contains(status)) {
+            self.text.push_str(" AND status IN ('held', 'dead', 'expired', 'cancelled')");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The store in one SQLite file.
+//!
+//! Locking: WAL; every write is one immediate transaction of this connection, never across network I/O;
+//! whoever waits for another writer waits with jitter, up to the busy timeout.
+//! Compatibility: see `migrate`.
+//! Performance: only live rows are indexed, counts are kept, and the log is moved into the file in short steps.
+
+mod admin;
+mod claim;
+mod content;
+mod counters;
+mod enqueue;
+mod exchange;
+mod failure;
+mod filter;
+mod migrate;
+mod open;
+mod orphans;
+mod purge;
+mod read;
+mod sql;
+mod steer;
+mod trouble;
+mod values;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use self::failure::{failure, io_failure};
+use self::sql::sql;
+use super::{
+    Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Exchange,
+    Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord, Purge,
+    Purged, Reader, Result, Selection, Summary, TableStats, User, Worker, Writer,
+};
+use crate::model::{Id, NewNotification, Timestamp};
+
+/// A store in a SQLite file.
+pub struct Sqlite {
+    connection: Connection,
+    path: PathBuf,
+    busy_timeout: Duration,
+    /// The names of the workers that this process announced, for the attempts they make.
+    workers: Vec<(Id, String)>,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`.
+    ///
+    /// # Errors
+    /// As [`super::open`].
+    pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
+        let connection = open::open(path, busy_timeout, access, now)?;
+        Ok(Self { connection, path: path.to_owned(), busy_timeout, workers: Vec::new() })
+    }
+
+    /// Runs `work` as one immediate transaction. `doing` is for the error.
+    fn write<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let run = || {
+            let transaction = self.begin()?;
+            let answer = work(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        run().map_err(|error| failure(doing, &self.path, &error))
+    }
+
+    /// Begins a write at once or after those who write now: SQLite's own waiting sleeps ever longer, which
+    /// starves the unlucky; ours stays short, and is spread.
+    fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
+        /// Milliseconds; a commit takes less than one.
+        const LONGEST: f64 = 8.0;
+        let started = Instant::now();
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let mut wait: f64 = 0.25;
+        let begun = loop {
+            let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+            match begun {
+                Err(error) if is_busy(&error) && started.elapsed() < self.busy_timeout => {
+                    let jitter = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
+                    std::thread::sleep(Duration::from_secs_f64(wait * (0.5 + jitter) / 1_000.0));
+                    wait = (wait * 1.5).min(LONGEST);
+                }
+                begun => break begun,
+            }
+        };
+        self.connection.busy_timeout(self.busy_timeout)?;
+        begun
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.connection).map_err(|error| failure("read database", &self.path, &error))
+    }
+
+    fn worker_name(&self, id: Id) -> Option<&str> {
+        self.workers.iter().find(|(known, _)| *known == id).map(|(_, name)| name.as_str())
+    }
+
+    fn steer(
+        &self,
+        doing: &'static str,
+        verb: &steer::Verb,
+        now: Timestamp,
+        which: &Selection,
+    ) -> Result<Changed> {
+        self.write(doing, |connection| steer::steer(connection, verb, now, which))
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
+}
+
+impl Reader for Sqlite {
+    fn identity(&self) -> Result<Identity> {
+        self.read(read::identity)
+    }
+
+    fn get(&self, id: Id) -> Result<Option<Notification>> {
+        self.read(|connection| read::get(connection, id))
+    }
+
+    fn attempts(&self, id: Id) -> Result<Vec<Attempt>> {
+        self.read(|connection| read::attempts(connection, id))
+    }
+
+    fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Summary>> {
+        self.read(|connection| read::list(connection, filter, page))
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        self.read(read::counts)
+    }
+
+    fn due(&self, now: Timestamp) -> Result<Vec<Due>> {
+        self.read(|connection| read::due(connection, now))
+    }
+
+    fn batch(&self, id: Id) -> Result<Option<Batch>> {
+        self.read(|connection| read::batch(connection, id))
+    }
+
+    fn channels(&self, now: Timestamp) -> Result<Vec<ChannelState>> {
+        self.read(|connection| read::channels(connection, now))
+    }
+
+    fn last_pass(&self) -> Result<Option<PassRecord>> {
+        self.read(read::last_pass)
+    }
+
+    fn user(&self, id: &str) -> Result<Option<User>> {
+        self.read(|connection| read::user(connection, id))
+    }
+}
+
+impl Writer for Sqlite {
+    fn enqueue(
+        &mut self,
+        now: Timestamp,
+        key_expires_at: Timestamp,
+        new: &[NewNotification],
+    ) -> Result<Vec<Enqueued>> {
+        self.write("enqueue into", |connection| enqueue::enqueue(connection, now, key_expires_at, new))
+    }
+
+    fn enqueue_batch(
+        &mut self,
+        now: Timestamp,
+        batch: &NewBatch,
+        rows: &mut dyn FnMut() -> Next,
+    ) -> Result<Option<BatchReceipt>> {
+        let mut load = || {
+            let transaction = self.begin()?;
+            match enqueue::load(&transaction, now, batch, rows)? {
+                enqueue::Loaded::Whole(receipt) => transaction.commit().map(|()| Some(receipt)),
+                enqueue::Loaded::Nothing => transaction.rollback().map(|()| None),
+            }
+        };
+        load().map_err(|error| failure("enqueue a batch into", &self.path, &error))
+    }
+
+    fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
+        let worker = worker::LocalWorker::new(&self.path, now)
+            .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
+        self.workers.push((worker.id(), name.to_owned()));
+        Ok(Box::new(worker))
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
+        let worker = self.worker_name(exchange.worker);
+        self.write("write results to", |connection| exchange::exchange(connection, exchange, worker))
+    }
+
+    fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {
+        let busy = self.read(|connection| orphans::busy_workers(connection, me))?;
+        let lost = orphans::lost(&self.path, &busy, lease)
+            .and_then(|lost| {
+                let has_work = |id| busy.contains(&id);
+                worker::sweep(&self.path, has_work).map(|()| lost)
+            })
+            .map_err(|error| io_failure("look for workers beside", &self.path, &error))?;
+        let mut found = Vec::new();
+        for (worker, begun) in lost {
+            let left = limit - found.len();
+            found.extend(self.read(|connection| orphans::left_by(connection, worker, &begun, left))?);
+        }
+        Ok(found)
+    }
+
+    fn extend(&mut self, worker: Id, until: Timestamp) -> Result<()> {
+        self.write("extend leases in", |connection| {
+            connection.prepare_cached(sql!("extend"))?.execute(params![worker, until]).map(drop)
+        })
+    }
+
+    fn expire(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.write("expire in", |connection| orphans::expire(connection, now, limit))
+    }
+
+    fn cancel(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.steer("cancel in", &steer::CANCEL, now, which)
+    }
+
+    fn hold(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.steer("hold in", &steer::HOLD, now, which)
+    }
+
+    fn release(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.steer("release in", &steer::RELEASE, now, which)
+    }
+
+    fn requeue(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.steer("requeue in", &steer::REQUEUE, now, which)
+    }
+
+    fn purge(&mut self, purge: &Purge) -> Result<Purged> {
+        self.write("purge", |connection| purge::purge(connection, purge))
+    }
+
+    fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()> {
+        self.write("hold a channel in", |connection| {
+            connection.prepare_cached(sql!("channel_create"))?.execute([channel])?;
+            connection.prepare_cached(sql!("channel_hold"))?.execute(params![channel, now, reason]).map(drop)
+        })
+    }
+
+    fn release_channel(&mut self, channel: &str) -> Result<bool> {
+        self.write("release a channel in", |connection| {
+            Ok(connection.prepare_cached(sql!("channel_release"))?.execute([channel])? > 0)
+        })
+    }
+
+    fn record_pass(&mut self, pass: &PassRecord) -> Result<()> {
+        self.write("record a pass in", |connection| {
+            connection.prepare_cached(sql!("pass_record"))?.execute(params![
+                pass.worker,
+                pass.started_at,
+                pass.ended_at,
+                pass.sent,
+                pass.deferred,
+                pass.dead,
+                pass.expired,
+                pass.held
+            ])?;
+            connection.prepare_cached(sql!("passes_forget"))?.execute([PassRecord::KEPT as i64]).map(drop)
+        })
+    }
+
+    fn set_user(&mut self, user: &User) -> Result<()> {
+        self.write("set a user in", |connection| {
+            let values = params![user.id, user.name, user.recipient, user.updated_at];
+            connection.prepare_cached(sql!("user_set"))?.execute(values).map(drop)
+        })
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        // Passive: takes what it can get, and waits for nobody.
+        self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())))
+    }
+}
+
+impl Admin for Sqlite {
+    fn check(&self) -> Result<Vec<Finding>> {
+        self.read(admin::check)
+    }
+
+    fn stats(&self) -> Result<Vec<TableStats>> {
+        self.read(|connection| admin::stats(connection, &self.path))
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        admin::backup(&self.connection, &self.path, to)
+    }
+}

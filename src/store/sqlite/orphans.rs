@@ -1,0 +1,79 @@
+//! What dead or hanging workers left behind, and what has outlived its last useful moment.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::counters::Counters;
+use super::sql::sql;
+use super::worker::{self, Begun, Seen};
+use crate::model::{Content, Id, Status, Timestamp};
+use crate::store::{Claimed, Orphan};
+
+/// Numbers of the workers that have something in hand, `me` excepted.
+pub(super) fn busy_workers(connection: &Connection, me: Id) -> rusqlite::Result<Vec<Id>> {
+    let mut query = connection.prepare_cached(sql!("orphan_workers"))?;
+    query.query_map([me], |row| row.get(0))?.collect()
+}
+
+/// Those of `workers` that are lost, with what of theirs had begun.
+pub(super) fn lost(database: &Path, workers: &[Id], lease: Duration) -> io::Result<Vec<(Id, Begun)>> {
+    let mut lost = Vec::new();
+    for &id in workers {
+        if let Seen::Lost(begun) = worker::look(database, id, lease)? {
+            lost.push((id, begun));
+        }
+    }
+    Ok(lost)
+}
+
+/// What a lost worker has in hand.
+pub(super) fn left_by(
+    connection: &Connection,
+    id: Id,
+    begun: &Begun,
+    limit: usize,
+) -> rusqlite::Result<Vec<Orphan>> {
+    let mut query = connection.prepare_cached(sql!("orphans"))?;
+    let rows = query.query_map(params![id, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        let claimed = Claimed {
+            id: row.get(0)?,
+            attempt: row.get(1)?,
+            lease_token: row.get(2)?,
+            channel: row.get(3)?,
+            batch_id: row.get(4)?,
+            user_id: row.get(5)?,
+            priority: row.get(6)?,
+            created_at: row.get(7)?,
+            expires_at: row.get(8)?,
+            retries: row.get(9)?,
+            crashes: row.get(10)?,
+            content: Content::default(),
+        };
+        Ok(Orphan { worker: id, claimed_at: row.get(11)?, begun: begun.holds(claimed.id), claimed })
+    })?;
+    rows.collect()
+}
+
+/// Expires what is due for it, in the transaction that is open.
+pub(super) fn expire(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+    let mut counters = Counters::default();
+    let mut query = connection.prepare_cached(sql!("expiring"))?;
+    let rows = query.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        Ok((
+            row.get::<_, Id>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, Option<Id>>(2)?,
+            row.get::<_, Status>(3)?,
+        ))
+    })?;
+    let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    for (id, channel, batch, from) in &rows {
+        connection.prepare_cached(sql!("expire"))?.execute(params![id, now])?;
+        counters.moved(channel, *batch, *from, Status::Expired);
+    }
+    counters.write(connection)?;
+    Ok(rows.len())
+}

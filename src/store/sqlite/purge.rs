@@ -1,0 +1,45 @@
+//! The removal of old final notifications, in bites by rising id, with all that belongs to them.
+
+use rusqlite::{Connection, params};
+
+use super::counters::Counters;
+use super::sql::sql;
+use super::steer::Standing;
+use crate::model::Timestamp;
+use crate::store::{Purge, Purged};
+
+/// Removes one bite in the transaction that is open.
+pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged> {
+    let mut counters = Counters::default();
+    let mut query = connection.prepare_cached(sql!("purge_scan"))?;
+    let mut rows = query.query(params![purge.from, i64::try_from(purge.limit).unwrap_or(i64::MAX)])?;
+    let (mut seen, mut removed, mut next, mut doomed) = (0, 0, None, Vec::new());
+    while let Some(row) = rows.next()? {
+        let one = Standing::read(row)?;
+        let (created_at, settled_at): (Timestamp, Option<Timestamp>) = (row.get(4)?, row.get(5)?);
+        if created_at >= purge.settled_before {
+            next = None;
+            seen = 0;
+            break;
+        }
+        seen += 1;
+        next = Some(one.id + 1);
+        if purge.statuses.contains(&one.status) && settled_at.is_some_and(|at| at < purge.settled_before) {
+            doomed.push(one);
+        }
+    }
+    drop(rows);
+    for one in doomed {
+        for statement in [sql!("purge_attempts"), sql!("purge_parts"), sql!("purge_notifications")] {
+            connection.prepare_cached(statement)?.execute([one.id])?;
+        }
+        counters.purged(&one.channel, one.batch, one.status);
+        removed += 1;
+    }
+    counters.write(connection)?;
+    if seen < purge.limit {
+        next = None;
+        connection.prepare_cached(sql!("purge_workers"))?.execute([purge.settled_before])?;
+    }
+    Ok(Purged { removed, next })
+}

@@ -1,0 +1,185 @@
+//! The reading half: short statements, each with a fresh view, so that no reader pins the log.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::filter::Conditions;
+use super::sql::sql;
+use super::{claim, content, counters, migrate, trouble};
+use crate::model::{Id, RateWindow, Timestamp};
+use crate::store::{
+    Attempt, Batch, ChannelState, Counts, Due, Filter, Identity, Notification, Order, Page, PassRecord,
+    RateState, Summary, User,
+};
+
+pub(super) fn identity(connection: &Connection) -> rusqlite::Result<Identity> {
+    connection.prepare_cached(sql!("identity"))?.query_row([], |row| {
+        Ok(Identity { store_id: row.get(0)?, message_domain: row.get(1)?, schema_version: migrate::VERSION })
+    })
+}
+
+pub(super) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<Notification>> {
+    let mut query = connection.prepare_cached(sql!("get"))?;
+    let found = query
+        .query_row([id], |row| {
+            let parts: i64 = row.get(16)?;
+            let headers: Option<String> = row.get(15)?;
+            let notification = Notification {
+                summary: summary(row)?,
+                content: crate::model::Content {
+                    recipient: row.get(6)?,
+                    subject: row.get(7)?,
+                    message: row.get(14)?,
+                    headers: headers.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+                    html: None,
+                    attachments: Vec::new(),
+                },
+                not_before: row.get(17)?,
+                idempotency_key: None,
+                retries: row.get(18)?,
+                crashes: row.get(19)?,
+                lease_expires_at: row.get(20)?,
+                worker: row.get(21)?,
+            };
+            Ok((notification, parts))
+        })
+        .optional()?;
+    let Some((mut notification, parts)) = found else { return Ok(None) };
+    if parts > 0 {
+        content::read_parts(connection, id, &mut notification.content)?;
+    }
+    let mut key = connection.prepare_cached(sql!("key_of"))?;
+    notification.idempotency_key = key.query_row([id], |row| row.get(0)).optional()?;
+    Ok(Some(notification))
+}
+
+/// Reads the fourteen columns of a summary.
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: row.get(0)?,
+        batch_id: row.get(1)?,
+        user_id: row.get(2)?,
+        channel: row.get(3)?,
+        status: row.get(4)?,
+        priority: row.get(5)?,
+        recipient: row.get(6)?,
+        subject: row.get(7)?,
+        created_at: row.get(8)?,
+        next_attempt_at: row.get(9)?,
+        expires_at: row.get(10)?,
+        settled_at: row.get(11)?,
+        attempts: row.get(12)?,
+        reason: row.get(13)?,
+    })
+}
+
+pub(super) fn attempts(connection: &Connection, id: Id) -> rusqlite::Result<Vec<Attempt>> {
+    let mut query = connection.prepare_cached(sql!("attempts"))?;
+    let rows = query.query_map([id], |row| {
+        Ok(Attempt {
+            number: row.get(0)?,
+            worker: row.get(1)?,
+            started_at: row.get(2)?,
+            ended_at: row.get(3)?,
+            outcome: row.get(4)?,
+            reason: row.get(5)?,
+            detail: row.get(6)?,
+            late: row.get(7)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn list(connection: &Connection, filter: &Filter, page: &Page) -> rusqlite::Result<Vec<Summary>> {
+    let after = page.after.map(|id| (page.order, id));
+    let conditions = Conditions::new(filter, after, page.limit.min(Page::LIMIT));
+    let order = match page.order {
+        Order::NewestFirst => "DESC",
+        Order::OldestFirst => "ASC",
+    };
+    let text = sql!("list").replace("{where}", conditions.text()).replace("{order}", order);
+    let mut query = connection.prepare_cached(&text)?;
+    query.query_map(conditions.values().as_slice(), summary)?.collect()
+}
+
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
+    let mut query = connection.prepare_cached(sql!("counts"))?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, counters::read(row, 1)?)))?;
+    Ok(Counts { channels: rows.collect::<rusqlite::Result<_>>()? })
+}
+
+pub(super) fn due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Due>> {
+    let mut first = connection.prepare_cached(sql!("due"))?;
+    let mut next = connection.prepare_cached(sql!("next_due"))?;
+    let firsts =
+        first.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<Timestamp>>(1)?)))?;
+    firsts
+        .map(|row| {
+            let (channel, first) = row?;
+            let next_due_at = next.query_row(rusqlite::params![channel, now], |row| row.get(0))?;
+            Ok(Due { channel, oldest_due_at: first.filter(|at| *at <= now), next_due_at })
+        })
+        .collect()
+}
+
+pub(super) fn batch(connection: &Connection, id: Id) -> rusqlite::Result<Option<Batch>> {
+    let mut query = connection.prepare_cached(sql!("batch"))?;
+    let found = query.query_row([id], |row| {
+        Ok(Batch {
+            id: row.get(0)?,
+            created_at: row.get(1)?,
+            source: row.get(2)?,
+            counts: counters::read(row, 3)?,
+        })
+    });
+    found.optional()
+}
+
+pub(super) fn channels(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<ChannelState>> {
+    let mut query = connection.prepare_cached(sql!("channel_states"))?;
+    let states = query.query_map([], |row| Ok((row.get::<_, String>(0)?, trouble::read(row, 1)?)))?;
+    states
+        .map(|row| {
+            let (channel, (held, breaker)) = row?;
+            let rates = rates(connection, &channel, now)?;
+            Ok(ChannelState { channel, held, breaker, rates })
+        })
+        .collect()
+}
+
+fn rates(connection: &Connection, channel: &str, now: Timestamp) -> rusqlite::Result<Vec<RateState>> {
+    let mut query = connection.prepare_cached(sql!("rate_windows"))?;
+    let rows = query.query_map([channel], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut states = Vec::new();
+    for row in rows {
+        let (rate, entries) = row?;
+        let Ok(rate) = rate.parse() else { continue };
+        let window = RateWindow::restore(rate, &claim::parse_entries(&entries), now);
+        states.push(RateState { rate, used: window.used(now), next_free_at: window.next_free(now) });
+    }
+    Ok(states)
+}
+
+pub(super) fn last_pass(connection: &Connection) -> rusqlite::Result<Option<PassRecord>> {
+    let mut query = connection.prepare_cached(sql!("last_pass"))?;
+    let found = query.query_row([], |row| {
+        Ok(PassRecord {
+            worker: row.get(0)?,
+            started_at: row.get(1)?,
+            ended_at: row.get(2)?,
+            sent: row.get(3)?,
+            deferred: row.get(4)?,
+            dead: row.get(5)?,
+            expired: row.get(6)?,
+            held: row.get(7)?,
+        })
+    });
+    found.optional()
+}
+
+pub(super) fn user(connection: &Connection, id: &str) -> rusqlite::Result<Option<User>> {
+    let mut query = connection.prepare_cached(sql!("user"))?;
+    let found = query.query_row([id], |row| {
+        Ok(User { id: row.get(0)?, name: row.get(1)?, recipient: row.get(2)?, updated_at: row.get(3)? })
+    });
+    found.optional()
+}

@@ -1,0 +1,243 @@
+//! Ownership without a clock: each worker holds a flock that the kernel drops at its death.
+//!
+//! Beside the database lies a folder with one small file per worker:
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 0..16 | the boot it belongs to, so that what a machine's crash left is not believed |
+//! | 16..24 | the last sign of life: milliseconds since that boot, little-endian |
+//! | 24..32 | unused |
+//! | 32 + 8 n .. | place n: the id whose attempt has begun, or 0 |
+//!
+//! The places survive the process and not the machine, and need no sync: they tell what had begun from what
+//! was only claimed. After a crash of the machine all that was claimed counts as begun.
+
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind as Io};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::since_boot;
+use crate::model::{Id, Timestamp};
+use crate::store::Worker;
+
+const BEAT_AT: u64 = 16;
+const PLACES_AT: u64 = 32;
+
+/// How many notifications a worker can have in hand.
+const PLACES: usize = 1024;
+
+/// A live worker's file, locked.
+pub(super) struct LocalWorker {
+    id: Id,
+    path: PathBuf,
+    file: File,
+}
+
+impl LocalWorker {
+    /// Makes and locks the file of a new worker.
+    pub(super) fn new(database: &Path, now: Timestamp) -> io::Result<Self> {
+        let folder = folder(database);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        // Rises with time, so that what is old can be told from the number; random within a millisecond.
+        let id = (now.0.max(0) << 20) | i64::from(getrandom::u32().map_err(io::Error::other)? >> 12);
+        let path = folder.join(id.to_string());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        file.lock()?;
+        file.write_all_at(&boot(), 0)?;
+        let worker = Self { id, path, file };
+        worker.beat()?;
+        Ok(worker)
+    }
+}
+
+impl Worker for LocalWorker {
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    fn places(&self) -> usize {
+        PLACES
+    }
+
+    fn begin(&self, place: usize, id: Id) -> io::Result<()> {
+        debug_assert!(place < PLACES);
+        self.file.write_all_at(&id.to_le_bytes(), PLACES_AT + 8 * place as u64)
+    }
+
+    fn beat(&self) -> io::Result<()> {
+        let now = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
+        self.file.write_all_at(&now.to_le_bytes(), BEAT_AT)
+    }
+}
+
+impl Drop for LocalWorker {
+    fn drop(&mut self) {
+        // Left behind, it says the same: its lock is free.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What others can see of a worker.
+pub(super) enum Seen {
+    /// It lives, and gave a sign within the lease.
+    Alive,
+    /// It is gone, or gives no sign; these had begun.
+    Lost(Begun),
+}
+
+/// Which of a lost worker's notifications may have begun.
+pub(super) enum Begun {
+    /// Nobody knows: all.
+    All,
+    /// These.
+    These(HashSet<Id>),
+}
+
+impl Begun {
+    pub(super) fn holds(&self, id: Id) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(ids) => ids.contains(&id),
+        }
+    }
+}
+
+/// Looks at another worker.
+pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen> {
+    let file = match File::open(folder(database).join(id.to_string())) {
+        Ok(file) => file,
+        // Taken away by its own end, or by somebody who found it dead.
+        Err(error) if error.kind() == Io::NotFound => return Ok(Seen::Lost(Begun::All)),
+        Err(error) => return Err(error),
+    };
+    // Shared, so that two who look at the same moment do not take each other for the worker.
+    let dead = match file.try_lock_shared() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(error)) => return Err(error),
+    };
+    let mut head = [0; PLACES_AT as usize];
+    let of_this_boot = file.read_exact_at(&mut head, 0).is_ok() && head[..16] == boot();
+    if !dead {
+        let beat = u64::from_le_bytes(head[16..24].try_into().expect("eight bytes"));
+        let hangs = of_this_boot && since_boot().saturating_sub(Duration::from_millis(beat)) > lease;
+        // A file that is locked but not filled yet belongs to a worker that is just starting.
+        return Ok(if hangs { Seen::Lost(begun(&file)?) } else { Seen::Alive });
+    }
+    Ok(Seen::Lost(if of_this_boot { begun(&file)? } else { Begun::All }))
+}
+
+/// Removes the files of workers that are dead and have nothing left, as `has_work` knows.
+pub(super) fn sweep(database: &Path, has_work: impl Fn(Id) -> bool) -> io::Result<()> {
+    let folder = match std::fs::read_dir(folder(database)) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == Io::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in folder {
+        let path = entry?.path();
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let Some(id) = id else { continue };
+        let Ok(file) = File::open(&path) else { continue };
+        let filled = file.metadata()?.len() >= PLACES_AT;
+        if filled && file.try_lock_shared().is_ok() && !has_work(id) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    Ok(())
+}
+
+fn begun(file: &File) -> io::Result<Begun> {
+    let mut places = vec![0; PLACES * 8];
+    let mut filled = 0;
+    while filled < places.len() {
+        match file.read_at(&mut places[filled..], PLACES_AT + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    let ids = places[..filled].as_chunks::<8>().0.iter().map(|bytes| Id::from_le_bytes(*bytes));
+    Ok(Begun::These(ids.filter(|id| *id != 0).collect()))
+}
+
+fn folder(database: &Path) -> PathBuf {
+    let mut name = database.file_name().unwrap_or_default().to_owned();
+    name.push(".workers");
+    database.with_file_name(name)
+}
+
+/// The machine's current boot, as 16 bytes; zeroes where the system does not tell.
+fn boot() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("n.db");
+        (folder, database)
+    }
+
+    #[test]
+    fn a_worker_that_lives_is_seen_alive_and_one_that_ended_is_not() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let id = worker.id();
+        assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Alive));
+        drop(worker);
+        assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Lost(Begun::All)));
+    }
+
+    #[test]
+    fn what_a_dead_worker_had_begun_is_told_from_what_it_had_only_claimed() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        worker.begin(0, 7).unwrap();
+        worker.begin(5, 9).unwrap();
+        worker.begin(0, 8).unwrap();
+        // Dies: the lock goes, the file stays.
+        worker.file.unlock().unwrap();
+        let Seen::Lost(begun) = look(&database, worker.id(), LEASE).unwrap() else { panic!("dead") };
+        assert_eq!([7, 8, 9].map(|id| begun.holds(id)), [false, true, true]);
+    }
+
+    #[test]
+    fn a_worker_without_a_sign_of_life_hangs() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        worker.file.write_all_at(&0u64.to_le_bytes(), BEAT_AT).unwrap();
+        assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Lost(_)));
+    }
+
+    #[test]
+    fn what_belongs_to_another_boot_counts_as_begun() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        worker.file.write_all_at(&[1; 16], 0).unwrap();
+        worker.file.unlock().unwrap();
+        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(Begun::All)));
+    }
+
+    #[test]
+    fn sweeping_removes_only_the_dead_without_work() {
+        let (_folder, database) = place();
+        let live = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let idle = LocalWorker::new(&database, Timestamp(2)).unwrap();
+        let busy = LocalWorker::new(&database, Timestamp(3)).unwrap();
+        idle.file.unlock().unwrap();
+        busy.file.unlock().unwrap();
+        let busy_id = busy.id();
+        sweep(&database, |id| id == busy_id).unwrap();
+        assert_eq!([&live, &idle, &busy].map(|worker| worker.path.exists()), [true, false, true]);
+    }
+}

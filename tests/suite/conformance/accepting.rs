@@ -1,0 +1,151 @@
+//! Accepting and reading back.
+
+use notifyctl::model::{Attachment, Priority, Status};
+use notifyctl::store::{Filter, NewBatch, Next, Order, Page, User};
+
+use super::{Place, at, enqueue, ids, new, sound, T};
+
+pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
+    let mut store = place.open();
+    let mut one = new("a@example.org");
+    one.user_id = Some("42".into());
+    one.priority = Priority::High;
+    one.expires_at = Some(at(3_600));
+    one.idempotency_key = Some("k".into());
+    one.content.subject = Some("Grüße".into());
+    one.content.html = Some("<p>hello</p>".into());
+    one.content.headers = vec![("X-A".into(), "b".into())];
+    one.content.attachments =
+        vec![Attachment { name: "a.bin".into(), media_type: "application/octet-stream".into(), content: vec![0, 255] }];
+    let id = enqueue(&mut *store, T, std::slice::from_ref(&one))[0];
+    // Another connection sees it: it is committed.
+    let read = place.open().get(id).unwrap().unwrap();
+    assert_eq!(read.content, one.content);
+    assert_eq!(read.summary.user_id, one.user_id);
+    assert_eq!(read.summary.priority, Priority::High);
+    assert_eq!(read.summary.status, Status::Pending);
+    assert_eq!(read.summary.expires_at, one.expires_at);
+    assert_eq!(read.summary.created_at, T);
+    assert_eq!(read.idempotency_key.as_deref(), Some("k"));
+    assert_eq!(store.get(id + 1).unwrap(), None);
+    sound(&*store);
+}
+
+pub fn ids_rise_and_are_never_used_again(place: &dyn Place) {
+    let mut store = place.open();
+    let first = enqueue(&mut *store, T, &[new("a"), new("b")]);
+    assert!(first[0] > 0 && first[1] > first[0]);
+    store.cancel(T, &super::only(&first)).unwrap();
+    let purge = notifyctl::store::Purge {
+        statuses: vec![Status::Cancelled],
+        settled_before: at(10),
+        from: 0,
+        limit: 100,
+    };
+    assert_eq!(store.purge(&purge).unwrap().removed, 2);
+    assert!(enqueue(&mut *store, T, &[new("c")])[0] > first[1]);
+    sound(&*store);
+}
+
+pub fn a_known_key_gives_the_first_id_until_its_window_ends(place: &dyn Place) {
+    let mut store = place.open();
+    let mut one = new("a");
+    one.idempotency_key = Some("backup".into());
+    let mut other = one.clone();
+    other.content.recipient = "b".into();
+    let first = store.enqueue(T, at(60), &[one.clone(), other]).unwrap();
+    assert!(first[0].created && first[1].created, "a key guards each recipient of its own");
+    let again = store.enqueue(at(59), at(600), &[one.clone()]).unwrap()[0];
+    assert_eq!((again.id, again.created), (first[0].id, false));
+    let later = store.enqueue(at(60), at(600), &[one]).unwrap()[0];
+    assert!(later.created && later.id != first[0].id);
+    sound(&*store);
+}
+
+pub fn a_batch_is_accepted_whole_or_not_at_all(place: &dyn Place) {
+    let mut store = place.open();
+    let batch = NewBatch { source: "x.ndjson".into(), key_expires_at: at(60) };
+    let load = |store: &mut dyn notifyctl::store::Store, rows: usize, end: fn() -> Next| {
+        let mut left = rows;
+        let mut source = || match left {
+            0 => end(),
+            _ => {
+                left -= 1;
+                Next::Row(Box::new(new("a")))
+            }
+        };
+        store.enqueue_batch(T, &batch, &mut source).unwrap()
+    };
+    assert_eq!(load(&mut *store, 10, || Next::RollBack), None);
+    assert_eq!(load(&mut *store, 0, || Next::Commit), None);
+    assert_eq!(store.counts().unwrap().of(Status::Pending), 0);
+    let receipt = load(&mut *store, 10, || Next::Commit).unwrap();
+    assert_eq!((receipt.created, receipt.known), (10, 0));
+    let kept = store.batch(receipt.id).unwrap().unwrap();
+    assert_eq!((kept.counts.of(Status::Pending), kept.source.as_str()), (10, "x.ndjson"));
+    sound(&*store);
+}
+
+pub fn not_before_is_when_it_is_due_first(place: &dyn Place) {
+    let mut store = place.open();
+    let mut one = new("a");
+    one.not_before = Some(at(100));
+    enqueue(&mut *store, T, &[one]);
+    let due = &store.due(at(1)).unwrap()[0];
+    assert_eq!((due.oldest_due_at, due.next_due_at), (None, Some(at(100))));
+    let due = &store.due(at(100)).unwrap()[0];
+    assert_eq!((due.oldest_due_at, due.next_due_at), (Some(at(100)), None));
+}
+
+pub fn a_listing_pages_through_all_of_it_in_both_directions(place: &dyn Place) {
+    let mut store = place.open();
+    let all = enqueue(&mut *store, T, &vec![new("a"); 25]);
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = ids(&*store, &Filter::default(), &Page { order, after, limit: 10 });
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            seen.extend(page);
+        }
+        if order == Order::NewestFirst {
+            seen.reverse();
+        }
+        assert_eq!(seen, all);
+    }
+}
+
+pub fn every_filter_narrows_a_listing(place: &dyn Place) {
+    let mut store = place.open();
+    let mut special = new("special");
+    special.user_id = Some("7".into());
+    special.channel = "d".into();
+    let id = enqueue(&mut *store, at(50), &[special])[0];
+    enqueue(&mut *store, T, &[new("a"), new("b")]);
+    store.hold(T, &super::only(&[id])).unwrap();
+    let page = Page { order: Order::NewestFirst, after: None, limit: 100 };
+    let filters = [
+        Filter { statuses: vec![Status::Held], ..Filter::default() },
+        Filter { statuses: vec![Status::Held, Status::Dead], ..Filter::default() },
+        Filter { channel: Some("d".into()), ..Filter::default() },
+        Filter { user_id: Some("7".into()), ..Filter::default() },
+        Filter { recipient: Some("special".into()), ..Filter::default() },
+        Filter { since: Some(at(50)), ..Filter::default() },
+    ];
+    for filter in filters {
+        assert_eq!(ids(&*store, &filter, &page), [id], "{filter:?}");
+    }
+    let early = Filter { until: Some(at(50)), ..Filter::default() };
+    assert_eq!(ids(&*store, &early, &page).len(), 2);
+    let hostile = Filter { channel: Some("d' OR '1'='1".into()), ..Filter::default() };
+    assert_eq!(ids(&*store, &hostile, &page), []);
+}
+
+pub fn a_user_is_found_again(place: &dyn Place) {
+    let mut store = place.open();
+    let user = |recipient: &str| User { id: "7".into(), name: None, recipient: recipient.into(), updated_at: T };
+    assert_eq!(store.user("7").unwrap(), None);
+    store.set_user(&user("a")).unwrap();
+    store.set_user(&user("b")).unwrap();
+    assert_eq!(store.user("7").unwrap(), Some(user("b")));
+}

@@ -1,0 +1,140 @@
+//! Taking work exclusively, in order, within limits.
+
+use std::collections::BTreeSet;
+
+use notifyctl::model::{Priority, Reason, Status, Timestamp, Verdict};
+use notifyctl::store::{Exchange, GiveBack, LimitedBy};
+
+use super::{Hand, Place, T, at, enqueue, new, only, sound, status};
+
+pub fn one_notification_is_claimed_once(place: &dyn Place) {
+    let all = enqueue(&mut *place.open(), T, &vec![new("a"); 200]);
+    // Eight hands at once, each with a connection of its own.
+    let taken: Vec<i64> = std::thread::scope(|scope| {
+        let claim = |n: usize| {
+            let mut hand = Hand::new(place_of(place), &format!("h{n}"));
+            let mut mine = Vec::new();
+            loop {
+                let claimed = hand.claim(T, 7);
+                if claimed.is_empty() {
+                    return mine;
+                }
+                for one in &claimed {
+                    assert!(hand.settle(one, T, Status::Sent));
+                }
+                mine.extend(claimed.iter().map(|one| one.id));
+            }
+        };
+        // The trait object is not Sync; each thread opens through a copy of the address.
+        fn place_of(place: &dyn Place) -> &dyn Place {
+            place
+        }
+        let _ = scope;
+        (0..8).flat_map(claim).collect()
+    });
+    assert_eq!(taken.len(), 200);
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), all.into_iter().collect());
+    sound(&*place.open());
+}
+
+pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let with = |priority| {
+        let mut one = new("a");
+        one.priority = priority;
+        one
+    };
+    let mut enqueue_at = |seconds, priority| enqueue(&mut *hand.store, at(seconds), &[with(priority)])[0];
+    let old_low = enqueue_at(0, Priority::Low);
+    let low = enqueue_at(5_000, Priority::Low);
+    let normal = enqueue_at(5_000, Priority::Normal);
+    let high = enqueue_at(5_000, Priority::High);
+    let critical = enqueue_at(5_000, Priority::Critical);
+    let order: Vec<_> = hand.claim(at(5_000), 10).iter().map(|one| one.id).collect();
+    assert_eq!(order, [old_low, critical, high, normal, low]);
+}
+
+pub fn nothing_is_claimed_before_it_is_due_or_after_it_expired(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let mut later = new("a");
+    later.not_before = Some(at(10));
+    later.expires_at = Some(at(20));
+    enqueue(&mut *hand.store, T, &[later]);
+    assert!(hand.claim(Timestamp(at(10).0 - 1), 1).is_empty());
+    assert!(hand.claim(at(20), 1).is_empty());
+    assert_eq!(hand.claim(at(10), 1).len(), 1);
+}
+
+pub fn rates_hold_over_all_workers(place: &dyn Place) {
+    let (mut one, mut other) = (Hand::new(place, "one"), Hand::new(place, "other"));
+    enqueue(&mut *one.store, T, &vec![new("a"); 20]);
+    let rates = ["5/10s", "8/1min"];
+    assert_eq!(one.claim_with(T, 3, &rates).claimed.len(), 3);
+    let reply = other.claim_with(T, 10, &rates);
+    assert_eq!(reply.claimed.len(), 2);
+    let LimitedBy::Rate(next) = reply.limited_by else { panic!("{:?}", reply.limited_by) };
+    assert!(next > at(10) && next < at(11), "{next:?}");
+    assert!(other.claim_with(at(9), 10, &rates).claimed.is_empty());
+    assert_eq!(other.claim_with(next, 10, &rates).claimed.len(), 3, "the longer limit holds too");
+    let states = other.store.channels(next).unwrap();
+    assert_eq!(states[0].rates.iter().map(|rate| rate.used).collect::<Vec<_>>(), [3, 8]);
+    sound(&*other.store);
+}
+
+pub fn a_held_channel_gives_nothing(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    enqueue(&mut *hand.store, T, &[new("a")]);
+    hand.store.hold_channel(T, "c", "410 gone").unwrap();
+    assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Held);
+    assert_eq!(hand.store.channels(T).unwrap()[0].held, Some((T, "410 gone".into())));
+    assert!(hand.store.release_channel("c").unwrap());
+    assert!(!hand.store.release_channel("c").unwrap());
+    assert_eq!(hand.claim(T, 1).len(), 1);
+}
+
+pub fn a_channel_in_trouble_is_probed_by_one_attempt(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    enqueue(&mut *hand.store, T, &vec![new("a"); 5]);
+    let first = hand.claim(T, 1).remove(0);
+    let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
+    assert!(hand.settle_as(&first, T, Status::Pending, trouble));
+    let LimitedBy::Paused(until) = hand.claim_with(T, 5, &[]).limited_by else { panic!("not paused") };
+    assert_eq!(until, at(5));
+    let probe = hand.claim_with(until, 5, &[]);
+    assert_eq!(probe.claimed.len(), 1);
+    assert!(hand.claim(until, 5).is_empty(), "nobody follows the probe before it is back");
+    assert!(hand.settle(&probe.claimed[0], until, Status::Sent));
+    assert_eq!(hand.claim(until, 5).len(), 3, "the first one waits for its own next attempt");
+    sound(&*hand.store);
+}
+
+pub fn a_claim_says_when_to_look_again(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Due(None));
+    let mut later = new("a");
+    later.not_before = Some(at(30));
+    enqueue(&mut *hand.store, T, &[new("b"), later]);
+    assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Nothing);
+    assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Due(Some(at(30))));
+}
+
+pub fn given_back_is_as_if_never_claimed(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let id = enqueue(&mut *hand.store, T, &[new("a")])[0];
+    let before = hand.store.get(id).unwrap();
+    let one = hand.claim(T, 1).remove(0);
+    let unused = GiveBack {
+        id,
+        attempt: one.attempt,
+        lease_token: one.lease_token,
+        channel: one.channel.clone(),
+        batch_id: None,
+    };
+    let exchange = Exchange { give_back: vec![unused.clone(), unused], ..hand.exchange(T) };
+    hand.store.exchange(&exchange).unwrap();
+    assert_eq!(hand.store.get(id).unwrap(), before);
+    assert_eq!(hand.store.attempts(id).unwrap(), []);
+    hand.store.cancel(T, &only(&[id])).unwrap();
+    assert_eq!(status(&*hand.store, id), Status::Cancelled);
+    sound(&*hand.store);
+}

@@ -1,0 +1,97 @@
+//! Purging, copying and proving.
+
+use notifyctl::model::{Attachment, Status};
+use notifyctl::store::{ErrorKind, Purge};
+
+use super::{Hand, Place, T, at, enqueue, new, only, sound, status};
+
+fn purge(limit: usize) -> Purge {
+    Purge { statuses: vec![Status::Sent, Status::Cancelled], settled_before: at(50), from: 0, limit }
+}
+
+pub fn a_purge_removes_only_old_final_ones_with_all_that_is_theirs(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let mut whole = new("a");
+    whole.content.attachments =
+        vec![Attachment { name: "a".into(), media_type: "text/plain".into(), content: b"x".to_vec() }];
+    let ids = enqueue(&mut *hand.store, T, &[whole, new("dead"), new("young"), new("pending")]);
+    let claimed = hand.claim(T, 3);
+    assert!(hand.settle(&claimed[0], at(1), Status::Sent));
+    assert!(hand.settle(&claimed[1], at(1), Status::Dead));
+    assert!(hand.settle(&claimed[2], at(50), Status::Sent));
+    let purged = hand.store.purge(&purge(100)).unwrap();
+    assert_eq!((purged.removed, purged.next), (1, None));
+    assert_eq!(hand.store.get(ids[0]).unwrap(), None);
+    assert_eq!(hand.store.attempts(ids[0]).unwrap(), []);
+    for (id, expected) in [(ids[1], Status::Dead), (ids[2], Status::Sent), (ids[3], Status::Pending)] {
+        assert_eq!(status(&*hand.store, id), expected);
+    }
+    let counts = hand.store.counts().unwrap().channels["c"];
+    assert_eq!((counts.accepted, counts.purged), (4, 1));
+    sound(&*hand.store);
+}
+
+pub fn a_purge_goes_in_bites(place: &dyn Place) {
+    let mut store = place.open();
+    let ids = enqueue(&mut *store, T, &vec![new("a"); 25]);
+    store.cancel(T, &only(&ids)).unwrap();
+    let (mut bite, mut bites, mut removed) = (purge(10), 0, 0);
+    loop {
+        let purged = store.purge(&bite).unwrap();
+        bites += 1;
+        removed += purged.removed;
+        match purged.next {
+            Some(next) => bite.from = next,
+            None => break,
+        }
+    }
+    assert_eq!((removed, bites), (25, 3));
+    sound(&*store);
+}
+
+pub fn keys_outlive_a_purge(place: &dyn Place) {
+    let mut store = place.open();
+    let mut one = new("a");
+    one.idempotency_key = Some("k".into());
+    let first = store.enqueue(T, at(1_000), &[one.clone()]).unwrap()[0];
+    store.cancel(T, &only(&[first.id])).unwrap();
+    assert_eq!(store.purge(&purge(10)).unwrap().removed, 1);
+    let again = store.enqueue(at(100), at(2_000), &[one]).unwrap()[0];
+    assert_eq!((again.id, again.created), (first.id, false));
+}
+
+pub fn a_backup_is_equal_and_is_never_overwritten(place: &dyn Place) {
+    let mut store = place.open();
+    enqueue(&mut *store, T, &vec![new("a"); 10]);
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("copy.db");
+    store.backup(&target).unwrap();
+    let options = notifyctl::store::Options {
+        url: format!("sqlite://{}", target.display()).parse().unwrap(),
+        busy_timeout: std::time::Duration::from_secs(1),
+    };
+    let copy = notifyctl::store::open(&options, notifyctl::store::Access::Read, T).unwrap();
+    assert_eq!(copy.counts().unwrap(), store.counts().unwrap());
+    assert_eq!(copy.identity().unwrap(), store.identity().unwrap());
+    sound(&*copy);
+    assert_eq!(store.backup(&target).unwrap_err().kind, ErrorKind::Exists);
+}
+
+/// The check itself must be able to fail.
+pub fn a_broken_counter_is_found(place: &dyn Place) {
+    let mut store = place.open();
+    let ids = enqueue(&mut *store, T, &[new("a")]);
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("copy.db");
+    store.backup(&target).unwrap();
+    let raw = rusqlite::Connection::open(&target).unwrap();
+    raw.execute("DELETE FROM notifications WHERE id = ?1", [ids[0]]).unwrap();
+    drop(raw);
+    let options = notifyctl::store::Options {
+        url: format!("sqlite://{}", target.display()).parse().unwrap(),
+        busy_timeout: std::time::Duration::from_secs(1),
+    };
+    let broken = notifyctl::store::open(&options, notifyctl::store::Access::Existing, T).unwrap();
+    let checks: Vec<_> = broken.check().unwrap().iter().map(|finding| finding.check).collect();
+    assert!(checks.contains(&"counters"), "{checks:?}");
+}
