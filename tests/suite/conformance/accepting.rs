@@ -3,7 +3,7 @@
 use notifyctl::model::{Attachment, Priority, Status};
 use notifyctl::store::{Filter, NewBatch, Next, Order, Page, User};
 
-use super::{Place, at, enqueue, ids, new, sound, T};
+use super::{Place, T, at, enqueue, ids, new, sound};
 
 pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     let mut store = place.open();
@@ -15,8 +15,11 @@ pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     one.content.subject = Some("Grüße".into());
     one.content.html = Some("<p>hello</p>".into());
     one.content.headers = vec![("X-A".into(), "b".into())];
-    one.content.attachments =
-        vec![Attachment { name: "a.bin".into(), media_type: "application/octet-stream".into(), content: vec![0, 255] }];
+    one.content.attachments = vec![Attachment {
+        name: "a.bin".into(),
+        media_type: "application/octet-stream".into(),
+        content: vec![0, 255],
+    }];
     let id = enqueue(&mut *store, T, std::slice::from_ref(&one))[0];
     // Another connection sees it: it is committed.
     let read = place.open().get(id).unwrap().unwrap();
@@ -138,12 +141,13 @@ pub fn every_filter_narrows_a_listing(place: &dyn Place) {
     let early = Filter { until: Some(at(50)), ..Filter::default() };
     assert_eq!(ids(&*store, &early, &page).len(), 2);
     let hostile = Filter { channel: Some("d' OR '1'='1".into()), ..Filter::default() };
-    assert_eq!(ids(&*store, &hostile, &page), []);
+    assert!(ids(&*store, &hostile, &page).is_empty());
 }
 
 pub fn a_user_is_found_again(place: &dyn Place) {
     let mut store = place.open();
-    let user = |recipient: &str| User { id: "7".into(), name: None, recipient: recipient.into(), updated_at: T };
+    let user =
+        |recipient: &str| User { id: "7".into(), name: None, recipient: recipient.into(), updated_at: T };
     assert_eq!(store.user("7").unwrap(), None);
     store.set_user(&user("a")).unwrap();
     store.set_user(&user("b")).unwrap();

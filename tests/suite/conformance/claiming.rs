@@ -11,30 +11,28 @@ pub fn one_notification_is_claimed_once(place: &dyn Place) {
     let all = enqueue(&mut *place.open(), T, &vec![new("a"); 200]);
     // Eight hands at once, each with a connection of its own.
     let taken: Vec<i64> = std::thread::scope(|scope| {
-        let claim = |n: usize| {
-            let mut hand = Hand::new(place_of(place), &format!("h{n}"));
-            let mut mine = Vec::new();
-            loop {
-                let claimed = hand.claim(T, 7);
-                if claimed.is_empty() {
-                    return mine;
-                }
-                for one in &claimed {
-                    assert!(hand.settle(one, T, Status::Sent));
-                }
-                mine.extend(claimed.iter().map(|one| one.id));
-            }
-        };
-        // The trait object is not Sync; each thread opens through a copy of the address.
-        fn place_of(place: &dyn Place) -> &dyn Place {
-            place
-        }
-        let _ = scope;
-        (0..8).flat_map(claim).collect()
+        let hands: Vec<_> = (0..8).map(|n| scope.spawn(move || drain(place, &format!("h{n}")))).collect();
+        hands.into_iter().flat_map(|hand| hand.join().expect("no hand fails")).collect()
     });
     assert_eq!(taken.len(), 200);
     assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), all.into_iter().collect());
     sound(&*place.open());
+}
+
+/// Claims and settles until nothing is left; says what it had.
+fn drain(place: &dyn Place, name: &str) -> Vec<i64> {
+    let mut hand = Hand::new(place, name);
+    let mut mine = Vec::new();
+    loop {
+        let claimed = hand.claim(T, 7);
+        if claimed.is_empty() {
+            return mine;
+        }
+        for one in &claimed {
+            assert!(hand.settle(one, T, Status::Sent));
+        }
+        mine.extend(claimed.iter().map(|one| one.id));
+    }
 }
 
 pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {

@@ -8,9 +8,12 @@ mod steering;
 
 use std::time::Duration;
 
-use notifyctl::model::{Content, Id, NewNotification, Outcome, Priority, Reason, Status, Timestamp, Transition, Verdict};
+use notifyctl::model::{
+    Content, Id, NewNotification, Outcome, Priority, Reason, Status, Timestamp, Transition, Verdict,
+};
 use notifyctl::store::{
-    Access, Claim, ClaimReply, Claimed, Exchange, Filter, Options, Page, Selection, Settlement, Store, Worker, open,
+    Access, Claim, ClaimReply, Claimed, Exchange, Filter, Options, Page, Selection, Settlement, Store,
+    Worker, open,
 };
 
 /// A moment to count from.
@@ -24,7 +27,7 @@ pub fn at(seconds: u64) -> Timestamp {
 }
 
 /// A place for stores of one kind.
-pub trait Place {
+pub trait Place: Sync {
     /// Opens the store, once more each time.
     fn open(&self) -> Box<dyn Store>;
 }
@@ -82,7 +85,13 @@ impl Hand {
         self.claim_with(now, limit, &[]).claimed
     }
 
-    pub fn settlement(&self, claimed: &Claimed, now: Timestamp, status: Status, verdict: Verdict) -> Settlement {
+    pub fn settlement(
+        &self,
+        claimed: &Claimed,
+        now: Timestamp,
+        status: Status,
+        verdict: Verdict,
+    ) -> Settlement {
         Settlement {
             id: claimed.id,
             attempt: claimed.attempt,

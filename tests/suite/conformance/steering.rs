@@ -32,7 +32,11 @@ pub fn each_verb_applies_where_it_is_legal_and_refuses_elsewhere(place: &dyn Pla
         (|s, w| s.cancel(at(6), w).unwrap(), &[Status::Pending, Status::Held], Status::Cancelled),
         (|s, w| s.hold(at(6), w).unwrap(), &[Status::Pending], Status::Held),
         (|s, w| s.release(at(6), w).unwrap(), &[Status::Held], Status::Pending),
-        (|s, w| s.requeue(at(6), w).unwrap(), &[Status::Dead, Status::Expired, Status::Cancelled], Status::Pending),
+        (
+            |s, w| s.requeue(at(6), w).unwrap(),
+            &[Status::Dead, Status::Expired, Status::Cancelled],
+            Status::Pending,
+        ),
     ];
     for (verb, legal, to) in verbs {
         let mut hand = Hand::new(place, "h");
