@@ -1,0 +1,224 @@
+//! One channel in the engine: its permits, its places, what it has claimed, and when it looks for more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::channel::Channel;
+use crate::model::{Content, Policy, Rate, Timestamp};
+use crate::store::{ClaimReply, Claimed, LimitedBy};
+
+/// One channel as the engine sees it.
+#[derive(Clone)]
+pub struct Lane {
+    /// The channel's configured name.
+    pub name: String,
+    /// How one envelope leaves.
+    pub channel: Arc<dyn Channel>,
+    /// How it treats what could not be sent.
+    pub policy: Policy,
+    /// Its limits, all of which hold.
+    pub rates: Vec<Rate>,
+    /// How many attempts may be under way at once in this process.
+    pub max_in_flight: usize,
+    /// The longest that one attempt may take; the lease outlasts it.
+    pub longest_attempt: Duration,
+}
+
+/// The most that one claim takes, however fast the channel is.
+const LARGEST_WINDOW: usize = 1024;
+
+/// The most bytes of content that wait for a permit, estimated from what was claimed before.
+const WAITING_BYTES: usize = 8 << 20;
+
+/// What a call to the store should take at most: as long as it lasts, results wait.
+const ROUND: Duration = Duration::from_millis(4);
+
+/// A store is asked again at least this often, whatever it said: wall clocks jump.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// A pass does not wait longer than this for one rate: in a crontab the next pass comes sooner.
+const RATE_PATIENCE: Duration = Duration::from_secs(61);
+
+/// What the conductor keeps of a lane.
+pub(super) struct LaneState {
+    pub(super) lane: Arc<Lane>,
+    /// Claimed, waiting for a permit.
+    ready: VecDeque<Claimed>,
+    ready_bytes: usize,
+    /// The size of what was claimed last, on average.
+    typical_bytes: usize,
+    /// Attempts under way.
+    under_way: usize,
+    /// Places taken: attempts under way, and results on their way into the store.
+    occupied: usize,
+    /// Places it may take.
+    places: usize,
+    /// How many it wants to have waiting; follows the channel's speed.
+    window: usize,
+    /// What the store said at the last claim.
+    limited_by: LimitedBy,
+    /// How far the moment was that the store named then.
+    wait: Duration,
+    /// When to ask the store again.
+    look_at: Instant,
+    /// When the store last gave something.
+    given_at: Instant,
+    /// Whether the log has told of its trouble.
+    pub(super) trouble_told: bool,
+    /// Whether its destination is gone and the store does not know yet; nothing begins then.
+    pub(super) switched_off: bool,
+}
+
+impl LaneState {
+    pub(super) fn new(lane: Lane, places: usize, now: Instant) -> Self {
+        let window = 2 * lane.max_in_flight.clamp(1, LARGEST_WINDOW / 2);
+        Self {
+            lane: Arc::new(lane),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            typical_bytes: 0,
+            under_way: 0,
+            occupied: 0,
+            places,
+            window,
+            limited_by: LimitedBy::Nothing,
+            wait: Duration::ZERO,
+            look_at: now,
+            given_at: now,
+            trouble_told: false,
+            switched_off: false,
+        }
+    }
+
+    /// The next one to attempt, if there is a permit and a place.
+    pub(super) fn next_ready(&mut self) -> Option<Claimed> {
+        if self.under_way >= self.lane.max_in_flight || self.occupied >= self.places {
+            return None;
+        }
+        let claimed = self.ready.pop_front()?;
+        self.ready_bytes = self.ready_bytes.saturating_sub(size(&claimed.content));
+        Some(claimed)
+    }
+
+    pub(super) fn began(&mut self) {
+        self.under_way += 1;
+        self.occupied += 1;
+    }
+
+    pub(super) fn ended(&mut self) {
+        self.under_way -= 1;
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.occupied -= 1;
+    }
+
+    /// Everything that waits for a permit; nothing waits afterwards.
+    pub(super) fn take_ready(&mut self) -> VecDeque<Claimed> {
+        self.ready_bytes = 0;
+        std::mem::take(&mut self.ready)
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// How many it would claim at `now`, whatever it waits for.
+    pub(super) fn wish(&self) -> usize {
+        if self.switched_off {
+            return 0;
+        }
+        let free = (self.lane.max_in_flight.saturating_sub(self.under_way))
+            .min(self.places.saturating_sub(self.occupied));
+        if !self.lane.rates.is_empty() {
+            // The store records the moment of the claim as the moment at which the attempt begins.
+            return free.saturating_sub(self.ready.len());
+        }
+        if self.ready.len() > self.window / 2 {
+            return 0;
+        }
+        let room = match self.typical_bytes {
+            0 => self.lane.max_in_flight,
+            bytes => WAITING_BYTES.saturating_sub(self.ready_bytes) / bytes,
+        };
+        (self.window - self.ready.len()).min(room.max(free.saturating_sub(self.ready.len())))
+    }
+
+    /// When it wants to ask the store again.
+    pub(super) fn look_at(&self) -> Instant {
+        self.look_at
+    }
+
+    /// Asks the store again at `at`, if not before.
+    pub(super) fn look_by(&mut self, at: Instant) {
+        self.look_at = self.look_at.min(at);
+    }
+
+    /// Whether the channel's trouble kept the last claim back; every result may have changed that.
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.limited_by, LimitedBy::Paused(_))
+    }
+
+    /// Takes what the store gave in a call that took `took`; `wall` is what the wall clock says `now`.
+    pub(super) fn receive(&mut self, reply: ClaimReply, took: Duration, now: Instant, wall: Timestamp) {
+        self.fit_window(&reply, took);
+        if !reply.claimed.is_empty() {
+            let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
+            self.typical_bytes = bytes / reply.claimed.len();
+            self.ready_bytes += bytes;
+            self.ready.extend(reply.claimed);
+            self.given_at = now;
+        }
+        self.limited_by = reply.limited_by;
+        self.wait = match reply.limited_by {
+            LimitedBy::Nothing => Duration::ZERO,
+            LimitedBy::Due(None) | LimitedBy::Held => LOOK,
+            // Never at once, or a store that answers with the past would be asked without a pause.
+            LimitedBy::Due(Some(at)) | LimitedBy::Rate(at) | LimitedBy::Paused(at) => {
+                at.since(wall).max(Duration::from_millis(1))
+            }
+        };
+        self.look_at = now + self.wait.min(LOOK);
+    }
+
+    /// Asks for more at a time when the channel ran dry meanwhile, and for less when calls take too long.
+    fn fit_window(&mut self, reply: &ClaimReply, took: Duration) {
+        let least = 2 * self.lane.max_in_flight.clamp(1, LARGEST_WINDOW / 2);
+        let ran_dry = self.ready.is_empty() && reply.limited_by == LimitedBy::Nothing;
+        if took > 2 * ROUND {
+            self.window = (self.window / 2).max(least);
+        } else if ran_dry && took < ROUND {
+            self.window = (self.window * 2).min(LARGEST_WINDOW);
+        }
+    }
+
+    /// Whether a pass has nothing to wait for here.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        match self.limited_by {
+            LimitedBy::Nothing => false,
+            LimitedBy::Rate(_) => self.gives_way(now),
+            LimitedBy::Due(_) | LimitedBy::Paused(_) | LimitedBy::Held => self.look_at > now,
+        }
+    }
+
+    /// Whether it is better to leave a rate to others: to a later pass when it is far from free, or to
+    /// those beside us when they have used it up for two windows without leaving us anything. Otherwise
+    /// the passes of a crontab would pile up behind a slow rate.
+    fn gives_way(&self, now: Instant) -> bool {
+        if now >= self.look_at {
+            return false;
+        }
+        let longest = self.lane.rates.iter().map(|rate| rate.window()).max().unwrap_or_default();
+        self.wait > RATE_PATIENCE || now - self.given_at > 2 * longest
+    }
+}
+
+/// The bytes that a content takes in memory, roughly.
+fn size(content: &Content) -> usize {
+    let attachments: usize = content.attachments.iter().map(|attachment| attachment.content.len()).sum();
+    let headers: usize = content.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    256 + content.message.len() + content.html.as_ref().map_or(0, String::len) + headers + attachments
+}

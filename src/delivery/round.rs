@@ -1,0 +1,208 @@
+//! One round: what waits is loaded into one exchange with the store, and what comes back is applied.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::conductor::Conductor;
+use super::outbox::{Origin, Outbox};
+use super::{care::Found, record};
+use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
+use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
+
+/// An exchange that is under way.
+pub(super) struct Round {
+    pub(super) exchange: Exchange,
+    origins: Vec<Origin>,
+    /// The lane of each claim.
+    claimers: Vec<usize>,
+}
+
+impl Conductor {
+    /// Loads what waits at `now`; `None` when nothing does.
+    pub(super) fn load(&mut self, now: Instant) -> Option<Round> {
+        let claimers = self.claimers(now);
+        if claimers.is_empty() && self.outbox.is_empty() {
+            return None;
+        }
+        let mut exchange =
+            Exchange { worker: self.worker.id(), jitter: self.random.f64(), ..Exchange::default() };
+        exchange.claim = claimers.iter().map(|&(lane, limit)| self.claim(lane, limit)).collect();
+        let outbox = std::mem::take(&mut self.outbox);
+        exchange.settle = outbox.settle;
+        exchange.give_back = outbox.give_back;
+        let claimers = claimers.into_iter().map(|(lane, _)| lane).collect();
+        Some(Round { exchange, origins: outbox.origins, claimers })
+    }
+
+    /// The lanes that claim at `now`, and how many each; the budget is taken at once.
+    fn claimers(&mut self, now: Instant) -> Vec<(usize, u32)> {
+        if !self.may_claim() {
+            return Vec::new();
+        }
+        let mut claimers = Vec::new();
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let looks = lane.look_at() <= now
+                || lane.is_paused() && self.outbox.origins.iter().any(|origin| origin.lane() == number);
+            if !looks {
+                continue;
+            }
+            let wish = u32::try_from(lane.wish()).unwrap_or(u32::MAX);
+            let limit =
+                self.remaining.map_or(wish, |remaining| wish.min(u32::try_from(remaining).unwrap_or(wish)));
+            if limit > 0 {
+                self.remaining = self.remaining.map(|remaining| remaining - u64::from(limit));
+                claimers.push((number, limit));
+            }
+        }
+        claimers
+    }
+
+    fn claim(&mut self, lane: usize, limit: u32) -> Claim {
+        let lane = &self.lanes[lane].lane;
+        Claim {
+            channel: lane.name.clone(),
+            limit,
+            rates: lane.rates.clone(),
+            lease: self.care.lease,
+            lease_token: self.random.i64(1..),
+        }
+    }
+
+    /// The exchange is committed.
+    pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, took: Duration, now: Instant) {
+        let Round { exchange, origins, claimers } = round;
+        self.tally.ended_at = self.clock.now();
+        for ((settlement, origin), settled) in exchange.settle.into_iter().zip(origins).zip(exchanged.settled)
+        {
+            self.settled(&settlement, origin, settled, now);
+        }
+        for ((lane, claim), reply) in claimers.into_iter().zip(exchange.claim).zip(exchanged.claims) {
+            self.claimed(lane, claim.limit, reply, took, now);
+        }
+        if self.is_draining() {
+            self.give_back_ready();
+        }
+        (self.observer)(&self.tally);
+    }
+
+    /// The exchange failed, and nothing of it was done.
+    pub(super) fn not_committed(&mut self, round: Round) {
+        let Round { exchange, origins, .. } = round;
+        let claims: u64 = exchange.claim.iter().map(|claim| u64::from(claim.limit)).sum();
+        self.remaining = self.remaining.map(|remaining| remaining + claims);
+        self.outbox.restore(Outbox { settle: exchange.settle, origins, give_back: exchange.give_back });
+    }
+
+    fn settled(&mut self, settlement: &Settlement, origin: Origin, settled: bool, now: Instant) {
+        let lane = &mut self.lanes[origin.lane()];
+        if lane.is_paused() {
+            lane.look_by(now);
+        }
+        if settlement.transition.status == Status::Pending {
+            let wait = settlement.transition.next_attempt_at.since(self.tally.ended_at);
+            lane.look_by(now + wait);
+        }
+        let took = match origin {
+            Origin::Place { place, took, .. } => {
+                lane.committed();
+                self.places.release(place);
+                took
+            }
+            // Somebody else was first.
+            Origin::Orphan { .. } if !settled => return,
+            Origin::Orphan { .. } => Duration::ZERO,
+        };
+        if !settled {
+            self.tally.leases_lost += 1;
+            record::attempt(
+                log::Level::Warn,
+                settlement,
+                took,
+                &self.worker_name,
+                "attempt after a lost lease",
+            );
+            return;
+        }
+        let level = record::level(settlement, lane.trouble_told);
+        if settlement.verdict.scope == Scope::Channel {
+            lane.trouble_told = true;
+        }
+        record::attempt(level, settlement, took, &self.worker_name, "attempt");
+        match (origin, settlement.transition.status) {
+            // It was not our attempt that was deferred.
+            (Origin::Orphan { .. }, Status::Pending) => self.tally.orphans += 1,
+            (Origin::Orphan { .. }, status) => {
+                self.tally.orphans += 1;
+                self.tally.count(&settlement.channel, status);
+            }
+            (Origin::Place { .. }, status) => self.tally.count(&settlement.channel, status),
+        }
+    }
+
+    fn claimed(&mut self, lane: usize, limit: u32, reply: ClaimReply, took: Duration, now: Instant) {
+        let unused = u64::from(limit) - reply.claimed.len() as u64;
+        self.remaining = self.remaining.map(|remaining| remaining + unused);
+        self.lanes[lane].receive(reply, took, now, self.tally.ended_at);
+        if self.lanes[lane].switched_off {
+            self.give_back_ready_of(lane);
+        }
+    }
+
+    /// What a sweep found: dead workers' notifications, and how many expired.
+    pub(super) fn found(&mut self, found: Found, now: Instant) {
+        self.tally.expired_waiting += found.expired as u64;
+        for orphan in found.orphans {
+            self.adopt(orphan, now);
+        }
+    }
+
+    /// Settles what a dead worker had begun, and gives back what it had not. Of a channel that is not
+    /// served here, nobody here knows what to do with an unknown end.
+    fn adopt(&mut self, orphan: Orphan, now: Instant) {
+        let lane = self.lanes.iter().position(|lane| lane.lane.name == orphan.claimed.channel);
+        if let Some(lane) = lane {
+            self.lanes[lane].look_by(now);
+        }
+        if !orphan.begun {
+            self.outbox.give_back(orphan.claimed);
+        } else if let Some(lane) = lane {
+            let verdict =
+                Verdict::new(Outcome::Unknown, Reason::WorkerDied, "the worker died during the attempt");
+            let settlement = self.decide(lane, orphan.claimed, orphan.worker, orphan.claimed_at, verdict);
+            self.outbox.settle(settlement, Origin::Orphan { lane });
+        }
+    }
+
+    /// Decides what becomes of a notification whose attempt has ended now.
+    pub(super) fn decide(
+        &mut self,
+        lane: usize,
+        claimed: Claimed,
+        worker: Id,
+        started_at: Timestamp,
+        verdict: Verdict,
+    ) -> Settlement {
+        let ended_at = self.clock.now();
+        let tried = Tried {
+            created_at: claimed.created_at,
+            expires_at: claimed.expires_at,
+            retries: claimed.retries,
+            crashes: claimed.crashes,
+        };
+        let policy = &self.lanes[lane].lane.policy;
+        let transition = settle(&tried, &verdict, policy, ended_at, self.random.f64());
+        Settlement {
+            id: claimed.id,
+            attempt: claimed.attempt,
+            lease_token: claimed.lease_token,
+            channel: claimed.channel,
+            batch_id: claimed.batch_id,
+            worker,
+            started_at,
+            ended_at,
+            verdict,
+            transition,
+        }
+    }
+}
