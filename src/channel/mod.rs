@@ -144,5 +144,5 @@ impl FromStr for Kind {
 /// different in every store.
 #[must_use]
 pub fn stable_id(store_id: &str, id: Id) -> String {
-    format!("{store_id}-{id}")
+    format!("{id}-{store_id}")
 }
