@@ -1,1 +1,201 @@
-//! (in work)
+//! The papers say what the program does: man pages made from the command line's definition, and what the
+//! hand-written ones, the README and the crontab claim, held against it.
+//!
+//! `NOTIFYCTL_BLESS=1 cargo test --test suite papers::` writes what is generated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap_mangen::Man;
+
+#[test]
+fn the_man_pages_are_those_of_the_command_line() {
+    let made = made_pages();
+    let bless = std::env::var_os("NOTIFYCTL_BLESS").is_some();
+    let mut wrong = Vec::new();
+    for (name, page) in &made {
+        let path = top().join("man").join(name);
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == *page) {
+            continue;
+        }
+        if bless {
+            std::fs::write(&path, page).expect("write the page");
+        } else {
+            wrong.push(format!("man/{name} is not what the command line says"));
+        }
+    }
+    for name in pages().filter(|name| name.ends_with(".1") && !made.contains_key(name)) {
+        if bless {
+            std::fs::remove_file(top().join("man").join(name)).expect("remove the page");
+        } else {
+            wrong.push(format!("man/{name} is of no command"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "\n{}\nto write them: NOTIFYCTL_BLESS=1 cargo test --test suite papers::",
+        wrong.join("\n")
+    );
+}
+
+/// Every page of section 1, by its file name.
+fn made_pages() -> BTreeMap<String, String> {
+    let mut command = notifyctl::cli::command();
+    command.build();
+    let mut made = BTreeMap::new();
+    make_pages(&command, &mut made);
+    made
+}
+
+fn make_pages(command: &clap::Command, made: &mut BTreeMap<String, String>) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        make_pages(sub, made);
+    }
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    let source = format!("notifyctl {}", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).title(name.to_uppercase()).source(source).manual("notifyctl");
+    let mut page = Vec::new();
+    man.render(&mut page).expect("render");
+    let page = String::from_utf8(page).expect("UTF-8").replace(".SH EXTRA\n", ".SH EXAMPLES\n");
+    let others = match name.as_str() {
+        "notifyctl" => "\\fBnotifyctl\\fR(7), \\fBnotifyctl.toml\\fR(5)",
+        _ => "\\fBnotifyctl\\fR(1), \\fBnotifyctl\\fR(7), \\fBnotifyctl.toml\\fR(5)",
+    };
+    let page = format!(
+        "{page}.SH \"EXIT STATUS\"\nAfter \\fBsysexits\\fR(3); the table is in \\fBnotifyctl\\fR(7).\n.SH \"SEE ALSO\"\n{others}\n"
+    );
+    made.insert(format!("{name}.1"), page);
+}
+
+#[test]
+fn every_man_page_is_set_without_a_warning() {
+    let mut wrong = Vec::new();
+    for name in pages() {
+        let path = top().join("man").join(&name);
+        let lint = output(Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(&path));
+        // Pages that follow the version have no date of their own.
+        let lint = lint.lines().filter(|line| !line.contains("missing date"));
+        wrong.extend(lint.map(str::to_owned));
+        let groff = output(Command::new("groff").args(["-mandoc", "-ww", "-Tutf8", "-z"]).arg(&path));
+        wrong.extend(groff.lines().map(str::to_owned));
+        let shown = output(Command::new("man").env("MANWIDTH", "80").arg("-l").arg(&path));
+        if !shown.contains("NAME") || !shown.contains("SEE ALSO") {
+            wrong.push(format!("man -l {name} shows no page"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_statuses_have_one_picture() {
+    let code = read("src/lib.rs");
+    let code = between(&code, "//! ```text\n", "//! ```\n");
+    let code: Vec<_> = code.lines().map(|line| line.trim_start_matches("//!").trim()).collect();
+    let page = read("man/notifyctl.7");
+    let page = between(&page, ".Bd -literal -offset 2n\n", ".Ed\n");
+    let page: Vec<_> = page.lines().map(str::trim).collect();
+    assert_eq!(code, page);
+}
+
+#[test]
+fn every_exit_code_is_explained() {
+    let page = read("man/notifyctl.7");
+    let page = between(&page, ".Sh EXIT STATUS", ".Sh SECURITY");
+    let table = read("src/cli/error.rs");
+    let table = between(&table, "pub enum Exit {", "\n}");
+    let codes = |text: &str, before: &str| -> BTreeSet<u8> {
+        let lines =
+            text.lines().filter_map(|line| line.split(before).nth(1)?.trim_end_matches(',').parse().ok());
+        lines.collect()
+    };
+    let defined = codes(table, " = ");
+    assert!(defined.len() >= 10, "{defined:?}");
+    assert_eq!(defined, codes(page, ".It "));
+}
+
+#[test]
+fn every_command_line_in_the_papers_can_be_meant() {
+    let mut papers: Vec<_> = pages().map(|page| format!("man/{page}")).collect();
+    papers.extend(["README.md", "etc/crontab", "etc/notifyctl.toml"].map(str::to_owned));
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for paper in papers {
+        for line in read(&paper).lines().map(|line| line.replace("\\(dq", "\"").replace("\\-", "-")) {
+            for words in command_lines(&line) {
+                seen += 1;
+                if let Err(error) = notifyctl::cli::command().try_get_matches_from(&words)
+                    && error.use_stderr()
+                {
+                    wrong.push(format!("{paper}: {}\n  {error}", words.join(" ")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(seen > 20, "{seen} command lines are found");
+}
+
+/// The invocations in a line of a paper that are meant to be typed: after a prompt, in a crontab, or behind
+/// a pipe of one of those.
+fn command_lines(line: &str) -> Vec<Vec<String>> {
+    let line = line.trim_start().trim_start_matches(".Dl ").trim_start_matches("$ ");
+    let typed =
+        line.starts_with("notifyctl ") || line.contains("/notifyctl ") || line.contains("| notifyctl ");
+    if !typed || line.starts_with(".\\\"") {
+        return Vec::new();
+    }
+    let mut words: Vec<String> = Vec::new();
+    let mut lines = Vec::new();
+    let (mut word, mut quote) = (None::<String>, None::<char>);
+    for c in line.chars().chain([';']) {
+        match (quote, c) {
+            (Some(end), _) if c == end => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, ' ' | ';' | '|' | '&' | '<' | '>') => {
+                words.extend(word.take());
+                if c != ' ' {
+                    lines.push(std::mem::take(&mut words));
+                }
+            }
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    lines
+        .into_iter()
+        .filter_map(|line| {
+            let at = line.iter().position(|word| word == "notifyctl" || word.ends_with("/notifyctl"))?;
+            Some(line[at..].to_vec())
+        })
+        .collect()
+}
+
+/// The file names in `man`.
+fn pages() -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(top().join("man")).expect("man");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names.into_iter()
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("`{from}` is there")) + from.len();
+    let length = text[start..].find(to).unwrap_or_else(|| panic!("`{to}` follows"));
+    &text[start..start + length]
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn top() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
