@@ -31,12 +31,16 @@ impl Source {
 
     /// The line at which its unit tests begin, or its end.
     pub fn tests_from(&self) -> usize {
+        if self.path.ends_with("tests.rs") {
+            return 0;
+        }
         self.code.iter().position(|line| line.trim() == "#[cfg(test)]").unwrap_or(self.code.len())
     }
 
-    /// The top modules of this crate that it names, by `crate::`, `notifyctl::` or enough `super::`.
+    /// The top modules of this crate that it names outside of unit tests, by `crate::`, `notifyctl::` or
+    /// enough `super::`.
     pub fn imports(&self) -> BTreeSet<String> {
-        let text = self.code.join(" ");
+        let text = self.code[..self.tests_from()].join(" ");
         let depth = self.path.components().count() - 1 - usize::from(self.path.ends_with("mod.rs"));
         let root = "super::".repeat(depth);
         let mut found = BTreeSet::new();
