@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod receipt;
 pub mod row;
+pub mod tally;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
