@@ -9,7 +9,6 @@ pub mod file;
 pub mod mail;
 mod options;
 pub mod recipient;
-mod scrub;
 pub mod smtp;
 pub mod webhook;
 

@@ -1,12 +1,153 @@
 //! `notifyctl db`: Check, back up, measure and migrate the store.
 
+use std::path::PathBuf;
+
+use super::face::{Paint, bytes, count, one_line};
+use super::output::say;
+use super::table::{Column, Table};
 use super::{Context, Error, Exit};
+use crate::model::Status;
+use crate::store::{Access, Counts, Finding};
+use crate::wire;
 
 /// Check, back up, measure and migrate the store
 #[derive(Debug, clap::Args)]
-pub struct DbArgs {}
+pub struct DbArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Prove that nothing is lost and the file is sound
+    ///
+    /// Accepted = pending + held + sending + sent + dead + expired + cancelled + purged, for every channel
+    /// and batch; and the file's own integrity.
+    #[command(after_help = "Exit codes: 0 when all is well; 1 with findings; 66 when there is no store.")]
+    Check {
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a consistent copy to a new file, while the queue is in use
+    #[command(after_help = "Exit codes: 0; 73 when the file exists or cannot be made.")]
+    Backup {
+        /// The copy; must not exist yet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show rows and bytes per table
+    Stats {
+        /// Write JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring the store to this version's schema, and make it when it is missing
+    ///
+    /// Every command that writes does so by itself; this one does it at a moment of your choice.
+    Migrate,
+}
 
 /// Runs it.
-pub fn run(_context: &mut Context, _args: DbArgs) -> Result<Exit, Error> {
-    unimplemented!()
+pub fn run(context: &mut Context, args: DbArgs) -> Result<Exit, Error> {
+    match args.command {
+        Command::Check { json } => check(context, json),
+        Command::Backup { file } => backup(context, &file),
+        Command::Stats { json } => stats(context, json),
+        Command::Migrate => migrate(context),
+    }
+}
+
+fn check(context: &mut Context, json: bool) -> Result<Exit, Error> {
+    let store = context.store(Access::Read)?;
+    let findings = store.check()?;
+    let exit = if findings.is_empty() { Exit::Ok } else { Exit::Negative };
+    // A store that is unsound may not be able to count.
+    let counts = match (store.counts(), findings.is_empty()) {
+        (Err(_), false) => Counts::default(),
+        (counts, _) => counts?,
+    };
+    let shape = check_shape(&findings, &counts);
+    if json {
+        context.out.json(&shape)?;
+        return Ok(exit);
+    }
+    for finding in &shape.findings {
+        context.out.line(format_args!("{}: {}", finding.check, one_line(&finding.what)))?;
+    }
+    if shape.ok {
+        let parts = Status::ALL.map(|status| format!("{} {status}", count(shape.counts.of(status))));
+        let (accepted, purged) = (count(shape.accepted), count(shape.purged));
+        context
+            .out
+            .line(format_args!("ok: accepted {accepted} = {} + {purged} purged", parts.join(" + ")))?;
+    } else {
+        context.out.flush()?;
+        say("the store is not as it must be; keep a copy of it, restore a backup, and report this");
+    }
+    Ok(exit)
+}
+
+fn check_shape(findings: &[Finding], counts: &Counts) -> wire::Check {
+    let mut shape = wire::Check {
+        ok: findings.is_empty(),
+        findings: Vec::with_capacity(findings.len()),
+        accepted: 0,
+        purged: 0,
+        counts: wire::Counts::default(),
+    };
+    for finding in findings {
+        shape.findings.push(wire::Finding { check: finding.check, what: finding.what.clone() });
+    }
+    for channel in counts.channels.values() {
+        shape.accepted += channel.accepted;
+        shape.purged += channel.purged;
+        shape.counts.add(&wire::Counts(channel.statuses));
+    }
+    shape
+}
+
+fn backup(context: &mut Context, file: &std::path::Path) -> Result<Exit, Error> {
+    let store = context.store(Access::Read)?;
+    store.backup(file)?;
+    let size = std::fs::metadata(file).map(|meta| bytes(meta.len())).unwrap_or_default();
+    say(format_args!("wrote {} ({size})", one_line(&file.display().to_string())));
+    Ok(Exit::Ok)
+}
+
+const COLUMNS: [Column; 4] =
+    [Column::word("table or index"), Column::number("rows"), Column::number("size"), Column::number("bytes")];
+
+fn stats(context: &mut Context, json: bool) -> Result<Exit, Error> {
+    let store = context.store(Access::Read)?;
+    let stats = store.stats()?;
+    if json {
+        for row in stats {
+            let shape = wire::TableStats { name: row.name, rows: row.rows, bytes: row.bytes };
+            context.out.json(&shape)?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new(context.out.face(context.now()), &COLUMNS);
+    for row in &stats {
+        table.row([
+            (Paint::Plain, row.name.clone()),
+            (Paint::Plain, row.rows.map(count).unwrap_or_default()),
+            (Paint::Plain, bytes(row.bytes)),
+            (Paint::Dim, count(row.bytes)),
+        ]);
+    }
+    table.lines().try_for_each(|line| context.out.line(line))?;
+    Ok(Exit::Ok)
+}
+
+fn migrate(context: &mut Context) -> Result<Exit, Error> {
+    let before = context.store(Access::Read).ok().and_then(|store| store.identity().ok());
+    let after = context.store(Access::Create)?.identity()?.schema_version;
+    context.out.line(match before.map(|identity| identity.schema_version) {
+        None => format!("made a store with schema version {after}"),
+        Some(before) if before == after => format!("schema version {after}: nothing to do"),
+        Some(before) => format!("migrated from schema version {before} to {after}"),
+    })?;
+    Ok(Exit::Ok)
 }

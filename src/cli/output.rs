@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 use super::Error;
+use super::face::Face;
+use crate::model::Timestamp;
 
 /// Standard output, buffered.
 pub struct Out {
@@ -22,6 +24,13 @@ impl Out {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// For whom text is written here, at this moment.
+    #[must_use]
+    pub fn face(&self, now: Timestamp) -> Face {
+        let width = if self.terminal { comfy_table::Table::new().width() } else { None };
+        Face { colour: self.terminal && has_colours(), width, now }
     }
 
     /// Writes one line.
@@ -52,6 +61,12 @@ impl Out {
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         self.flush()
     }
+}
+
+/// Whether a terminal may be coloured: <https://no-color.org>, and not a dumb one.
+fn has_colours() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// One line of talk on standard error; a log that nobody can write is no reason to fail.

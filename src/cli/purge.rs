@@ -1,12 +1,119 @@
 //! `notifyctl purge`: Remove old notifications that are settled.
 
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::face::notifications;
+use super::selection::status_parser;
 use super::{Context, Error, Exit};
+use crate::model::{Id, Status, Timestamp};
+use crate::store::{Access, Filter, Order, Page, Purge, Reader, Store};
+use crate::{units, wire};
 
 /// Remove old notifications that are settled
+///
+/// Only what is sent, dead, expired or cancelled, with its attempts and attachments. Works in small bites,
+/// so that passes and enqueues go on beside it. Says nothing when nobody looks, unless --json or --dry-run is given.
 #[derive(Debug, clap::Args)]
-pub struct PurgeArgs {}
+#[command(
+    after_help = "Exit codes: 0; 75 when the store is busy: what was removed stays removed, run it again."
+)]
+pub struct PurgeArgs {
+    /// Settled longer ago than this: `30d`
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    older_than: Duration,
+    /// Only this final status; may be given several times [default: sent, dead, expired and cancelled]
+    #[arg(long = "status", value_name = "STATUS", value_parser = status_parser())]
+    statuses: Vec<Status>,
+    /// Remove nothing; print how many would be
+    #[arg(long)]
+    dry_run: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many rows one transaction looks at.
+const BITE: usize = 1_000;
 
 /// Runs it.
-pub fn run(_context: &mut Context, _args: PurgeArgs) -> Result<Exit, Error> {
-    unimplemented!()
+pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
+    let statuses = finals(args.statuses)?;
+    let settled_before = context.now().minus(args.older_than);
+    let access = if args.dry_run { Access::Read } else { Access::Existing };
+    let mut store = context.store(access)?;
+    let purge = Purge { statuses, settled_before, from: 0, limit: BITE };
+    let removed = match args.dry_run {
+        true => old(&*store, &purge)?,
+        false => remove(&mut *store, purge)?,
+    };
+    if args.json {
+        context.out.json(&wire::Purge { removed, settled_before, dry_run: args.dry_run })?;
+    } else if args.dry_run || context.out.is_terminal() || std::io::stderr().is_terminal() {
+        let would = if args.dry_run { "would be " } else { "" };
+        let age = units::Period(args.older_than);
+        context.out.line(format_args!(
+            "{} {would}removed that were settled more than {age} ago",
+            notifications(removed)
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The statuses to be purged.
+fn finals(asked: Vec<Status>) -> Result<Vec<Status>, Error> {
+    if let Some(open) = asked.iter().find(|status| !status.is_final()) {
+        return Err(Error::new(Exit::Usage, format!("--status {open}: only what is settled can be removed"))
+            .hint("sent, dead, expired or cancelled; `notifyctl cancel` calls off what is pending or held"));
+    }
+    Ok(match asked.is_empty() {
+        true => Status::ALL.into_iter().filter(|status| status.is_final()).collect(),
+        false => asked,
+    })
+}
+
+fn remove(store: &mut dyn Store, mut purge: Purge) -> Result<u64, Error> {
+    let bar = bar("{spinner} {human_pos} removed, {per_sec}");
+    let mut removed = 0;
+    loop {
+        let bite = store.purge(&purge)?;
+        removed += bite.removed;
+        bar.set_position(removed);
+        match bite.next {
+            Some(next) => purge.from = next,
+            None => {
+                bar.finish_and_clear();
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+/// How many would go.
+fn old(reader: &dyn Reader, purge: &Purge) -> Result<u64, Error> {
+    let bar = bar("{spinner} {human_pos} found");
+    let filter = Filter { statuses: purge.statuses.clone(), ..Filter::default() };
+    let mut after: Option<Id> = None;
+    let mut found = 0;
+    loop {
+        let rows = reader.list(&filter, &Page { order: Order::OldestFirst, after, limit: BITE })?;
+        let is_old = |at: Option<Timestamp>| at.is_some_and(|at| at < purge.settled_before);
+        found += rows.iter().filter(|row| is_old(row.settled_at)).count() as u64;
+        bar.set_position(found);
+        match rows.last() {
+            Some(last) if rows.len() == BITE => after = Some(last.id),
+            _ => {
+                bar.finish_and_clear();
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// On a terminal alone; indicatif writes nothing elsewhere.
+fn bar(template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::no_length().with_style(style)
 }

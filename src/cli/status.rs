@@ -1,12 +1,303 @@
 //! `notifyctl status`: Show how many notifications stand where.
 
-use super::{Context, Error, Exit};
+use super::face::{self, Face, Paint, count, one_line};
+use super::table::{Column, Table};
+use super::{Context, Error, Exit, shapes, standing};
+use crate::model::{Id, Status};
+use crate::store::{Access, Reader};
+use crate::{units, wire};
 
 /// Show how many notifications stand where
+///
+/// Without an id: the whole store at a glance. With ids: where each stands, and why. With --batch: how far
+/// a batch is.
 #[derive(Debug, clap::Args)]
-pub struct StatusArgs {}
+#[command(
+    after_help = "Exit codes: 0, or 66 when an id or a batch does not exist (or there is no store yet)."
+)]
+pub struct StatusArgs {
+    /// Where these stand
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(Id).range(1..))]
+    ids: Vec<Id>,
+    /// How far this batch is
+    #[arg(long, value_name = "ID", conflicts_with = "ids", value_parser = clap::value_parser!(Id).range(1..))]
+    batch: Option<Id>,
+    /// Write JSON: one object, or one a line for ids
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs it.
-pub fn run(_context: &mut Context, _args: StatusArgs) -> Result<Exit, Error> {
-    unimplemented!()
+pub fn run(context: &mut Context, args: StatusArgs) -> Result<Exit, Error> {
+    let config = context.config()?.clone();
+    let store = context.store(Access::Read)?;
+    let face = context.out.face(context.now());
+    if let Some(id) = args.batch {
+        return show_batch(context, &batch(&*store, id)?, args.json, &face).map(|()| Exit::Ok);
+    }
+    if args.ids.is_empty() {
+        let status = shapes::status(&*store, &config, face.now)?;
+        return show(context, args.json, &status, |status| lines(status, &face)).map(|()| Exit::Ok);
+    }
+    let mut all = true;
+    for id in args.ids {
+        match standing::summary(&*store, id)? {
+            Some(row) => {
+                show_standing(context, &standing::of(&*store, &row, &face)?, args.json, &face)?;
+            }
+            None => {
+                all = false;
+                super::output::say(format_args!("notification {id} does not exist"));
+            }
+        }
+    }
+    if all { Ok(Exit::Ok) } else { Err(standing::unknown()) }
+}
+
+/// One batch.
+///
+/// # Errors
+/// When there is none of that id.
+pub fn batch(reader: &dyn Reader, id: Id) -> Result<wire::Batch, Error> {
+    let batch = reader.batch(id)?.ok_or_else(|| {
+        Error::new(Exit::NoInput, format!("batch {id} does not exist"))
+            .hint("`notifyctl enqueue --batch FILE` prints the id of the batch it makes")
+    })?;
+    Ok(shapes::batch(batch))
+}
+
+fn show<T: serde::Serialize>(
+    context: &mut Context,
+    json: bool,
+    shape: &T,
+    lines: impl FnOnce(&T) -> Vec<String>,
+) -> Result<(), Error> {
+    match json {
+        true => context.out.json(shape),
+        false => lines(shape).into_iter().try_for_each(|line| context.out.line(line)),
+    }
+}
+
+/// Writes how far a batch is.
+pub fn show_batch(context: &mut Context, batch: &wire::Batch, json: bool, face: &Face) -> Result<(), Error> {
+    show(context, json, batch, |batch| batch_lines(batch, face))
+}
+
+/// Writes where one notification stands.
+pub fn show_standing(
+    context: &mut Context,
+    standing: &wire::Standing,
+    json: bool,
+    face: &Face,
+) -> Result<(), Error> {
+    show(context, json, standing, |one| {
+        vec![format!("{}  {}: {}", one.id, face.status(one.status), one.what)]
+    })
+}
+
+/// A batch for people: what it is, a bar, and the counts.
+fn batch_lines(batch: &wire::Batch, face: &Face) -> Vec<String> {
+    let (sent, settled) = (batch.counts.of(Status::Sent), batch.counts.settled() + batch.purged);
+    let percent = (settled * 100).checked_div(batch.accepted).unwrap_or(100);
+    let mut parts = vec![format!("{} of {} sent", count(sent), count(batch.accepted))];
+    let others = Status::ALL.into_iter().filter(|status| *status != Status::Sent);
+    for status in others.filter(|status| batch.counts.of(*status) > 0) {
+        parts
+            .push(face.paint(Paint::of(status), format_args!("{} {status}", count(batch.counts.of(status)))));
+    }
+    if batch.purged > 0 {
+        parts.push(format!("{} purged", count(batch.purged)));
+    }
+    let source = if batch.source == "-" { "standard input".into() } else { one_line(&batch.source) };
+    vec![
+        format!("batch {} from {source}, enqueued {}", batch.id, face.at(batch.created_at)),
+        format!("{} {percent} % settled", face::bar(settled, batch.accepted, 40)),
+        parts.join(", "),
+    ]
+}
+
+/// The whole store for people.
+fn lines(status: &wire::Status, face: &Face) -> Vec<String> {
+    let mut lines: Vec<String> = counts_table(status, face).lines().collect();
+    lines.push(String::new());
+    lines.extend(facts(status, face).into_iter().map(|(name, what)| {
+        let name = face.paint(Paint::Title, format_args!("{name:<10}"));
+        format!("{name}  {what}")
+    }));
+    let rates = rates_table(status, face);
+    if let Some(rates) = rates {
+        lines.push(String::new());
+        lines.extend(rates.lines());
+    }
+    let alarms = alarms(status, face);
+    if !alarms.is_empty() {
+        lines.push(String::new());
+        lines.extend(alarms);
+    }
+    lines
+}
+
+const COUNTS: [Column; 9] = [
+    Column::text("channel"),
+    Column::number("pending"),
+    Column::number("held"),
+    Column::number("sending"),
+    Column::number("sent"),
+    Column::number("dead"),
+    Column::number("expired"),
+    Column::number("cancelled"),
+    Column::number("total"),
+];
+
+fn counts_table(status: &wire::Status, face: &Face) -> Table {
+    let mut table = Table::new(*face, &COUNTS);
+    for (name, channel) in &status.channels {
+        let name_paint = if channel.kind.is_some() { Paint::Plain } else { Paint::Warn };
+        table.row(counts_row((name_paint, name), &channel.counts, Paint::Plain));
+    }
+    if status.channels.len() > 1 {
+        table.row(counts_row((Paint::Title, "total"), &status.counts, Paint::Title));
+    }
+    table
+}
+
+fn counts_row((paint, name): (Paint, &str), counts: &wire::Counts, total: Paint) -> Vec<(Paint, String)> {
+    let mut row = vec![(paint, name.to_owned())];
+    row.extend(Status::ALL.into_iter().map(|status| match counts.of(status) {
+        0 => (Paint::Dim, "0".to_owned()),
+        n => (Paint::of(status), count(n)),
+    }));
+    row.push((total, count(counts.total())));
+    row
+}
+
+fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
+    let on = |found: Option<&String>| found.map(|name| format!(" on {}", one_line(name))).unwrap_or_default();
+    let mut facts = Vec::new();
+    if let Some(at) = status.oldest_due_at {
+        let channel = status.channels.iter().find(|(_, channel)| channel.oldest_due_at == Some(at));
+        facts.push(("oldest due", format!("{}{}", face.at(at), on(channel.map(|(name, _)| name)))));
+    }
+    if let Some(at) = status.next_due_at {
+        let channel = status.channels.iter().find(|(_, channel)| channel.next_due_at == Some(at));
+        facts.push(("next due", format!("{}{}", face.at(at), on(channel.map(|(name, _)| name)))));
+    }
+    facts.push(("last pass", status.last_pass.as_ref().map_or_else(no_pass, |pass| pass_line(pass, face))));
+    if status.purged > 0 {
+        let (purged, accepted) = (count(status.purged), count(status.accepted));
+        facts.push(("purged", format!("{purged} of {accepted} ever accepted")));
+    }
+    let store = status.store.strip_prefix("sqlite://").unwrap_or(&status.store);
+    facts.push(("store", one_line(store)));
+    facts
+}
+
+fn no_pass() -> String {
+    "none yet: run `notifyctl send-pending`, or let cron run it".to_owned()
+}
+
+/// `2 m ago (02:13:05): 12 sent, 1 deferred, in 1 s`.
+fn pass_line(pass: &wire::Pass, face: &Face) -> String {
+    let tally = [
+        (pass.sent, "sent", Paint::Good),
+        (pass.deferred, "deferred", Paint::Warn),
+        (pass.dead, "dead", Paint::Bad),
+        (pass.expired, "expired", Paint::Warn),
+        (pass.held, "held", Paint::Warn),
+    ];
+    let parts = tally.into_iter().filter(|(n, ..)| *n > 0);
+    let mut parts: Vec<String> =
+        parts.map(|(n, word, paint)| face.paint(paint, format_args!("{} {word}", count(n)))).collect();
+    if parts.is_empty() {
+        parts.push("nothing was due".to_owned());
+    }
+    let took = units::span(pass.ended_at.since(pass.started_at));
+    format!("{}: {}, in {took}", face.at(pass.ended_at), parts.join(", "))
+}
+
+const RATES: [Column; 4] =
+    [Column::text("channel"), Column::word("rate"), Column::number("used"), Column::word("next free")];
+
+/// The limits that there are; `None` without any.
+fn rates_table(status: &wire::Status, face: &Face) -> Option<Table> {
+    let mut table = Table::new(*face, &RATES);
+    let mut any = false;
+    for (name, rate) in status.channels.iter().flat_map(|(name, c)| c.rates.iter().map(move |r| (name, r))) {
+        any = true;
+        let full = if rate.next_free_at.is_some() { Paint::Warn } else { Paint::Plain };
+        let free = rate.next_free_at.map_or_else(|| "now".to_owned(), |at| face.at(at));
+        table.row([
+            (Paint::Plain, name.clone()),
+            (Paint::Plain, rate.rate.clone()),
+            (full, format!("{} of {}", count(rate.used.into()), count(rate.limit.into()))),
+            (full, free),
+        ]);
+    }
+    any.then_some(table)
+}
+
+/// What needs an eye or a hand, each with what to do.
+fn alarms(status: &wire::Status, face: &Face) -> Vec<String> {
+    let mut alarms = Vec::new();
+    for (name, channel) in &status.channels {
+        let shown = face.paint(Paint::Title, one_line(name));
+        if let Some(hold) = &channel.held {
+            let (word, reason) = (face.paint(Paint::Warn, "held"), one_line(&hold.reason));
+            alarms.push(format!("{shown} is {word} since {}: {reason}", face.since(hold.since)));
+            alarms.push(format!("  let it go: notifyctl channel release {}", one_line(name)));
+        }
+        if let Some(trouble) = &channel.trouble {
+            alarms.push(format!("{shown} {}", trouble_line(trouble, face)));
+        }
+        let open = channel.counts.of(Status::Pending) + channel.counts.of(Status::Held);
+        if channel.kind.is_none() && open > 0 {
+            let word = face.paint(Paint::Bad, "is not configured");
+            alarms.push(format!(
+                "{shown} {word}, and {} waiting for it",
+                match open {
+                    1 => "1 notification is".to_owned(),
+                    n => format!("{} notifications are", count(n)),
+                }
+            ));
+            alarms.push(format!("  add [channels.{}] to the configuration, or cancel them", one_line(name)));
+        }
+    }
+    alarms.extend(idle(status, face));
+    alarms
+}
+
+/// A channel's trouble in words: `has trouble (unreachable, 3 in a row): connection refused; paused, again in 42 s`.
+pub fn trouble_line(trouble: &wire::Trouble, face: &Face) -> String {
+    let mut line = face.paint(Paint::Bad, if trouble.failures > 0 { "has trouble" } else { "is paused" });
+    let row = match trouble.failures {
+        0 | 1 => None,
+        n => Some(format!("{n} in a row")),
+    };
+    let inside: Vec<String> =
+        trouble.reason.map(|reason| reason.to_string()).into_iter().chain(row).collect();
+    if !inside.is_empty() {
+        line.push_str(&format!(" ({})", inside.join(", ")));
+    }
+    if let Some(detail) = trouble.detail.as_deref().filter(|detail| !detail.is_empty()) {
+        line.push_str(&format!(": {}", one_line(detail)));
+    }
+    line.push_str("; ");
+    line.push_str(&match (trouble.paused_until, trouble.probing_until) {
+        (paused, Some(until)) if paused.is_none_or(|paused| paused < until) => {
+            format!("one attempt probes it now, the others wait for it, at most until {}", face.clock(until))
+        }
+        (Some(until), _) => format!("tried again {}", face.at(until)),
+        _ => "the next attempt probes it".to_owned(),
+    });
+    line
+}
+
+/// Something is due and no pass takes it.
+fn idle(status: &wire::Status, face: &Face) -> Option<String> {
+    let due = status.oldest_due_at?;
+    let seen = status.last_pass.as_ref().map(|pass| pass.ended_at);
+    let since = super::why::idle_since(due, seen, status.counts.of(Status::Sending), face.now)?;
+    let word = face.paint(Paint::Bad, "no pass has run");
+    let for_ = units::span(face.now.since(since));
+    Some(format!("{word} for {for_} although something is due: is cron running `notifyctl send-pending`?"))
 }

@@ -1,11 +1,20 @@
 //! The JSON shapes shown outside and read from outside; only ever extended.
 
+mod channel;
 pub mod envelope;
-pub mod receipt;
-pub mod row;
-pub mod tally;
+mod notification;
+mod shape;
+mod status;
+mod steering;
+mod why;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+
+pub use channel::{Channel, Hold, Rate, Test, Trouble};
+pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
+pub use status::{Batch, ChannelStatus, Counts, Pass, Status};
+pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};
+pub use why::{Obstacle, Why};
 
 use crate::model::Timestamp;
 
@@ -17,16 +26,4 @@ pub fn rfc3339(at: Timestamp) -> String {
         // Beyond the year 262000: nothing that a clock or an option could have given.
         None => format!("{}ms", at.0),
     }
-}
-
-/// The candidate that was probably meant by `word`, if one is near enough.
-#[must_use]
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Beyond the length of any name it is not a typing mistake, and the comparison costs its square.
-    if word.len() > 64 {
-        return None;
-    }
-    let distance = |candidate: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), candidate);
-    let near = candidates.into_iter().min_by_key(distance)?;
-    (distance(&near) <= 1 + word.len() / 4).then_some(near)
 }

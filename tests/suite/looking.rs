@@ -1,1 +1,1 @@
-//! (in work)
+//! Looking: status, list, show, why and wait, as a person and a program see them.

@@ -1,1 +1,1 @@
-//! (in work)
+//! Steering: cancel, hold, release, requeue, purge, channel and db, through the binary.

@@ -1,0 +1,127 @@
+//! `notifyctl why`: Say why a notification has not been sent yet.
+
+mod obstacles;
+
+pub use obstacles::idle_since;
+use obstacles::{Facts, obstacles};
+
+use super::face::{Face, Paint, one_line};
+use super::{Context, Error, Exit, output, shapes, standing};
+use crate::channel::Kind;
+use crate::config::Config;
+use crate::model::{Id, Status, Timestamp};
+use crate::store::{self, Access, Reader};
+use crate::wire::{self, Obstacle};
+
+/// Say why a notification has not been sent yet
+///
+/// Every reason at once, with the moment at which it clears and what to do about it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0, or 66 when an id does not exist.")]
+pub struct WhyArgs {
+    /// Which notifications
+    #[arg(value_name = "ID", required = true, value_parser = clap::value_parser!(Id).range(1..))]
+    ids: Vec<Id>,
+    /// Write JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(context: &mut Context, args: WhyArgs) -> Result<Exit, Error> {
+    let config = context.config()?.clone();
+    let store = context.store(Access::Read)?;
+    let face = context.out.face(context.now());
+    let mut all = true;
+    for id in args.ids {
+        let Some(row) = store.get(id)? else {
+            all = false;
+            output::say(format_args!("notification {id} does not exist"));
+            continue;
+        };
+        let found = Found::gather(&*store, &config, row, face.now)?;
+        let obstacles = obstacles(&found.facts(face.now));
+        let row = &found.row.summary;
+        if args.json {
+            context.out.json(&wire::Why { id, status: row.status, obstacles })?;
+        } else {
+            let headline = format!("{id} is {}", face.status(row.status));
+            context.out.line(match row.status {
+                Status::Sent => format!("{headline}: {}", standing::line(row, found.last(), &face)),
+                _ => format!("{headline}, to {} by {}", one_line(&row.recipient), one_line(&row.channel)),
+            })?;
+            obstacles.iter().flat_map(|one| lines(one, &face)).try_for_each(|line| context.out.line(line))?;
+        }
+    }
+    if all { Ok(Exit::Ok) } else { Err(standing::unknown()) }
+}
+
+fn lines(obstacle: &Obstacle, face: &Face) -> Vec<String> {
+    let what = &obstacle.what;
+    let mut lines = vec![match obstacle.clears_at {
+        Some(at) if at > face.now => format!("  - {what}; clears {}", face.at(at)),
+        _ => format!("  - {what}"),
+    }];
+    if let Some(hint) = &obstacle.hint {
+        lines.push(format!("    {}", face.paint(Paint::Dim, hint)));
+    }
+    lines
+}
+
+/// What was read of a notification and of all that may stand in its way.
+struct Found {
+    row: store::Notification,
+    attempts: Vec<store::Attempt>,
+    kind: Option<Kind>,
+    state: Option<store::ChannelState>,
+    rates: Vec<wire::Rate>,
+    pending: u64,
+    sending: u64,
+    last_pass: Option<Timestamp>,
+}
+
+impl Found {
+    fn gather(
+        reader: &dyn Reader,
+        config: &Config,
+        row: store::Notification,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let name = &row.summary.channel;
+        let configured = config.channels.get(name);
+        let state = reader.channels(now)?.into_iter().find(|state| state.channel == *name);
+        let counts = reader.counts()?;
+        Ok(Self {
+            attempts: reader.attempts(row.summary.id)?,
+            kind: configured.map(|channel| channel.options.kind()),
+            rates: shapes::rates(configured.map(|channel| channel.rates.as_slice()), state.as_ref(), now),
+            pending: counts.channels.get(name).map_or(0, |channel| channel.of(Status::Pending)),
+            sending: counts.of(Status::Sending),
+            last_pass: reader.last_pass()?.map(|pass| pass.ended_at),
+            state,
+            row,
+        })
+    }
+
+    fn last(&self) -> Option<&store::Attempt> {
+        self.attempts.iter().rev().find(|attempt| attempt.ended_at.is_some())
+    }
+
+    fn facts(&self, now: Timestamp) -> Facts<'_> {
+        Facts {
+            now,
+            row: &self.row.summary,
+            not_before: self.row.not_before,
+            worker: self.row.worker.as_deref(),
+            lease_expires_at: self.row.lease_expires_at,
+            under_way: self.attempts.last().filter(|attempt| attempt.ended_at.is_none()),
+            last: self.last(),
+            kind: self.kind,
+            state: self.state.as_ref(),
+            rates: &self.rates,
+            pending: self.pending,
+            sending: self.sending,
+            last_pass: self.last_pass,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! How many notifications stand where: `status --json` and `status --batch ID --json`.
+
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::channel::{Hold, Rate, Trouble};
+use super::shape;
+use crate::model::{self, Id, Timestamp};
+
+/// How many stand at each status, in the order of [`model::Status::ALL`]; an object with every status as a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts(pub [u64; model::Status::ALL.len()]);
+
+impl Counts {
+    /// How many stand at `status`.
+    #[must_use]
+    pub fn of(&self, status: model::Status) -> u64 {
+        self.0[status as usize]
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many are settled for good.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        model::Status::ALL.into_iter().filter(|status| status.is_final()).map(|status| self.of(status)).sum()
+    }
+
+    /// Adds what stands elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, n)| *sum += n);
+    }
+}
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for status in model::Status::ALL {
+            map.serialize_entry(status.as_str(), &self.of(status))?;
+        }
+        map.end()
+    }
+}
+
+/// The whole store at a glance; `status --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Over all channels.
+    pub counts: Counts,
+    /// Per channel: all that are configured or have ever been used.
+    pub channels: BTreeMap<String, ChannelStatus>,
+    /// Since when the oldest due notification is due, or null.
+    #[serde(serialize_with = "shape::option_time")]
+    pub oldest_due_at: Option<Timestamp>,
+    /// When the next notification becomes due that is not due yet, or null.
+    #[serde(serialize_with = "shape::option_time")]
+    pub next_due_at: Option<Timestamp>,
+    /// Ever accepted: the counts and what was purged.
+    pub accepted: u64,
+    /// Removed by a purge.
+    pub purged: u64,
+    /// The pass that ended last, or null.
+    pub last_pass: Option<Pass>,
+    /// Where the store is.
+    pub store: String,
+    /// The moment of these numbers.
+    #[serde(serialize_with = "shape::time")]
+    pub at: Timestamp,
+}
+
+/// One channel at a glance.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChannelStatus {
+    /// `smtp`, `webhook`, `exec` or `file`; null when the channel is not configured (any more).
+    pub kind: Option<String>,
+    /// How many stand where.
+    pub counts: Counts,
+    /// Ever accepted.
+    pub accepted: u64,
+    /// Removed by a purge.
+    pub purged: u64,
+    /// Since when its oldest due notification is due, or null.
+    #[serde(serialize_with = "shape::option_time")]
+    pub oldest_due_at: Option<Timestamp>,
+    /// When its next one becomes due that is not due yet, or null.
+    #[serde(serialize_with = "shape::option_time")]
+    pub next_due_at: Option<Timestamp>,
+    /// Set while an operator (or a 410) holds the channel.
+    pub held: Option<Hold>,
+    /// Set while the channel has trouble.
+    pub trouble: Option<Trouble>,
+    /// Its limits and how far they are used.
+    pub rates: Vec<Rate>,
+}
+
+/// What one pass came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pass {
+    /// Who ran it: `host:pid:start`.
+    pub worker: String,
+    /// When it began.
+    #[serde(serialize_with = "shape::time")]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(serialize_with = "shape::time")]
+    pub ended_at: Timestamp,
+    /// Attempts that ended as sent.
+    pub sent: u64,
+    /// Attempts after which the notification waits again.
+    pub deferred: u64,
+    /// Notifications that died.
+    pub dead: u64,
+    /// Notifications that expired.
+    pub expired: u64,
+    /// Notifications that were held because nobody saw the end of their attempt.
+    pub held: u64,
+}
+
+/// One batch; `status --batch ID --json`, `wait --batch ID --json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Batch {
+    /// Its id.
+    pub id: Id,
+    /// Where it came from: a file's name, or `-`.
+    pub source: String,
+    /// When it was enqueued.
+    #[serde(serialize_with = "shape::time")]
+    pub created_at: Timestamp,
+    /// Notifications enqueued with it.
+    pub accepted: u64,
+    /// Those of them that a purge removed since.
+    pub purged: u64,
+    /// How many stand where.
+    pub counts: Counts,
+}
