@@ -2,13 +2,41 @@
 //!
 //! Runs nothing: no channel is built and no store is opened here.
 
+mod build;
+mod document;
+mod effective;
+mod keys;
+mod of_kind;
+mod raw;
+mod surroundings;
+mod tables;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
+
+pub use document::Origin;
+pub use effective::{Effective, Entry};
 
 use crate::channel;
 use crate::model::{Limits, Policy, Rate};
 use crate::store;
+use document::Document;
+use surroundings::Surroundings;
+use tables::Tables;
+
+/// The tables that there are.
+const TABLES: [&str; 5] = ["store", "defaults", "limits", "log", "channels"];
+
+/// The channel that is always there, and the default one unless said otherwise.
+const OUTBOX: &str = "outbox";
+
+/// The largest file that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
 
 /// Everything that is configured, checked, with every default filled in.
 #[derive(Debug, Clone)]
@@ -74,17 +102,108 @@ pub enum LogFormat {
     Json,
 }
 
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("`{text}` is not a form of a log line (one of text, json)")),
+        }
+    }
+}
+
 impl Config {
-    /// Reads the configuration: `file`, or the first of the usual places that exists, or the defaults.
+    /// Reads the configuration: `file`, or what `NOTIFYCTL_CONFIG` names, or the first of the usual places
+    /// that exists, or the defaults; then what variables override.
     ///
     /// # Errors
     /// With file, line, key path and what would be right.
-    pub fn load(_file: Option<&std::path::Path>) -> Result<Self, Error> {
-        unimplemented!()
+    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        Self::load_in(file, &Surroundings::of_this_process()?)
     }
+
+    fn load_in(file: Option<&Path>, around: &Surroundings) -> Result<Self, Error> {
+        let document = find(file, around)?;
+        let mut tables = Tables::read(&document)?;
+        build::build(&document, &mut tables, around)
+    }
+}
+
+/// Where `config init` writes unless told otherwise: for root the system's place, else the user's own.
+///
+/// # Errors
+/// When the surroundings name no place.
+pub fn usual_file() -> Result<PathBuf, Error> {
+    Surroundings::of_this_process()?
+        .usual_file()
+        .ok_or_else(|| Error("neither $HOME nor $XDG_CONFIG_HOME says where a configuration may be".into()))
+}
+
+/// Finds the file and reads it. One that is named must be there; one that is not named may be missing, but
+/// when it is there it must be readable: passing it over would send by a way that nobody configured.
+fn find(file: Option<&Path>, around: &Surroundings) -> Result<Document, Error> {
+    let keys = around.keys()?;
+    let error = |path: &Path, what: &dyn fmt::Display| Error(format!("read {}: {what}", path.display()));
+    if let Some(path) = file {
+        let text = read(path).map_err(|what| error(path, &what))?;
+        return Ok(Document::new(Some(path), text, &keys));
+    }
+    if let Some(path) = &around.config {
+        let text =
+            read(path).map_err(|what| error(path, &format_args!("{what}; $NOTIFYCTL_CONFIG names it")))?;
+        return Ok(Document::new(Some(path), text, &keys));
+    }
+    for path in around.usual_files() {
+        match read(&path) {
+            Ok(text) => return Ok(Document::new(Some(&path), text, &keys)),
+            Err(Unreadable::Io(what))
+                if matches!(
+                    what.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) => {}
+            Err(what) => return Err(error(&path, &what)),
+        }
+    }
+    Ok(Document::new(None, String::new(), &keys))
+}
+
+fn read(path: &Path) -> Result<String, Unreadable> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(Unreadable::TooLarge);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        Unreadable::NotText(1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count())
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("is larger than {} KiB: that is no configuration", LIMIT / 1024)]
+    TooLarge,
+    #[error("line {0} is not UTF-8")]
+    NotText(usize),
 }
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(pub String);
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What becomes of a notification after an attempt: one pure decision, written by one call elsewhere.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::outcome::{Outcome, Reason, Scope, Verdict};
@@ -15,6 +17,27 @@ pub enum OnUnknown {
     Retry,
     /// Hold it until an operator decides: at most once.
     Hold,
+}
+
+impl fmt::Display for OnUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+        })
+    }
+}
+
+impl FromStr for OnUnknown {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "retry" => Ok(Self::Retry),
+            "hold" => Ok(Self::Hold),
+            _ => Err(format!("`{text}` is not what can be done then (one of retry, hold)")),
+        }
+    }
 }
 
 /// How a channel treats what could not be sent.

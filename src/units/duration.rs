@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// The longest duration that is taken: a hundred years. More is a slip, and would not fit a time of the store.
 const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
@@ -70,6 +71,12 @@ impl fmt::Display for Period {
             }
         }
         if millis == 0 { f.write_str("0s") } else { Ok(()) }
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// The units, the largest first; powers of 1024 and of 1000.
 const UNITS: [(&str, u64); 7] = [
@@ -76,6 +77,12 @@ impl fmt::Display for Size {
             .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor))
             .unwrap_or(("B", 1));
         write!(f, "{}{unit}", bytes / factor)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -1,0 +1,217 @@
+//! The configuration as it stands in TOML: every table and key that there is, with its default.
+//!
+//! What is `None` here has no default, or one that depends on other keys; `build` fills those in.
+//! Nothing is flattened: that would switch `deny_unknown_fields` off.
+
+mod value;
+mod word;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use log::LevelFilter;
+use serde::{Deserialize, Serialize};
+
+pub use value::{Number, OneOrMany, Secret, Word};
+pub use word::{AbsolutePath, Level, Sender};
+
+use super::LogFormat;
+use crate::channel::file::Format;
+use crate::channel::smtp::{Mechanism, Tls};
+use crate::channel::{Kind, exec, webhook};
+use crate::model::{Limits, OnUnknown, Rate, RetrySchedule};
+use crate::store::StoreUrl;
+use crate::units::{Period, Size};
+
+/// `[store]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    pub url: Option<Word<StoreUrl>>,
+    pub busy_timeout: Period,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: None, busy_timeout: Period(Duration::from_secs(5)) }
+    }
+}
+
+/// `[defaults]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    pub channel: String,
+    pub key_window: Period,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Period>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { channel: super::OUTBOX.into(), key_window: Period(Duration::from_secs(86_400)), ttl: None }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessageLimits {
+    pub message: Size,
+    pub attachments: Size,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        let Limits { message, attachments } = Limits::default();
+        Self { message: Size(message), attachments: Size(attachments) }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub level: Word<Level>,
+    pub format: Word<LogFormat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<Word<AbsolutePath>>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Word(Level(LevelFilter::Warn)), format: Word(LogFormat::default()), file: None }
+    }
+}
+
+/// What every `[channels.NAME]` may hold.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Common {
+    pub kind: Option<Word<Kind>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub to: OneOrMany<String>,
+    #[serde(skip_serializing_if = "is_empty")]
+    pub rate: OneOrMany<Word<Rate>>,
+    pub max_in_flight: Option<Number<usize>>,
+    pub retry: Option<Word<RetrySchedule>>,
+    pub give_up_after: Option<Period>,
+    pub on_unknown: Option<Word<OnUnknown>>,
+    pub timeout: Option<Period>,
+}
+
+fn is_empty<T>(list: &OneOrMany<T>) -> bool {
+    list.0.is_empty()
+}
+
+/// What a channel of one kind may hold besides.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum OfKind {
+    Smtp(Smtp),
+    Webhook(Webhook),
+    Exec(Exec),
+    File(File),
+}
+
+/// Keys of kind `smtp`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Smtp {
+    pub host: Option<String>,
+    pub port: Option<Number<u16>>,
+    pub tls: Option<Word<Tls>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<Word<AbsolutePath>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    pub auth: Option<Word<Mechanism>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<Word<AbsolutePath>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_credential: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_command: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Word<Sender>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hello: Option<String>,
+}
+
+/// Keys of kind `webhook`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhook {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_file: Option<Word<AbsolutePath>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_command: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_credential: Option<String>,
+    pub method: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_file: Option<Word<AbsolutePath>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets_file: Option<Word<AbsolutePath>>,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            url: None,
+            url_file: None,
+            url_command: None,
+            url_credential: None,
+            method: webhook::Options::METHOD.to_owned(),
+            headers: BTreeMap::new(),
+            content_type: None,
+            body: None,
+            body_file: None,
+            secrets_file: None,
+        }
+    }
+}
+
+/// Keys of kind `exec`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exec {
+    pub command: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Secret>,
+    pub kill_after: Period,
+}
+
+impl Default for Exec {
+    fn default() -> Self {
+        Self { command: Vec::new(), env: BTreeMap::new(), kill_after: Period(exec::Options::KILL_AFTER) }
+    }
+}
+
+/// Keys of kind `file`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    pub path: Option<Word<AbsolutePath>>,
+    pub format: Word<Format>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Word<Sender>>,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self { path: None, format: Word(Format::default()), from: None }
+    }
+}
