@@ -237,7 +237,7 @@ mod tests {
     fn attempt(outcome: Outcome, reason: Reason, detail: &str) -> store::Attempt {
         store::Attempt {
             number: 1,
-            worker: "host:1:2".into(),
+            worker: "mx1.example:1:2".into(),
             started_at: ago(31),
             ended_at: Some(ago(30)),
             outcome: Some(outcome),
@@ -319,12 +319,12 @@ mod tests {
         let sending = row(Status::Sending);
         let begun = store::Attempt { ended_at: None, ..attempt(Outcome::Sent, Reason::Accepted, "") };
         let held = Facts {
-            worker: Some("host:1:2"),
+            worker: Some("mx1.example:1:2"),
             under_way: Some(&begun),
             lease_expires_at: Some(later(90)),
             ..facts(&sending)
         };
-        let what = "it is being sent by worker host:1:2 since T (31 s ago)";
+        let what = "it is being sent by worker mx1.example:1:2 since T (31 s ago)";
         says(&held, &[("sending", what, Some(later(90)))]);
         let lost = Facts { lease_expires_at: Some(ago(1)), ..held };
         says(&lost, &[("sending", &format!("{what}, and its lease has ended"), None)]);
