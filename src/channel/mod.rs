@@ -9,6 +9,7 @@ pub mod file;
 pub mod mail;
 mod options;
 pub mod recipient;
+mod scrub;
 pub mod smtp;
 pub mod webhook;
 

@@ -107,7 +107,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
     match command {
-        Command::Enqueue(args) => enqueue::run(context, *args),
+        Command::Enqueue(args) => enqueue::run(context, &args),
         Command::SendPending(args) => send_pending::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::List(args) => list::run(context, args),
@@ -123,6 +123,6 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::User(args) => user::run(context, args),
         Command::Db(args) => db::run(context, args),
         Command::Config(args) => config::run(context, args),
-        Command::Completions(args) => completions::run(context, args),
+        Command::Completions(args) => completions::run(context, &args),
     }
 }

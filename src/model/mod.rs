@@ -14,7 +14,7 @@ pub mod status;
 pub mod time;
 
 pub use breaker::Breaker;
-pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem};
+pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems};
 pub use outcome::{Outcome, Reason, Scope, Verdict};
 pub use priority::Priority;
 pub use rate::{Rate, RateWindow};

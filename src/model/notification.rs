@@ -122,6 +122,14 @@ impl NewNotification {
     }
 }
 
+/// What forbids accepting `value` as one line of a notification or of a user.
+#[must_use]
+pub fn line_problems(field: &'static str, value: &str) -> Vec<Problem> {
+    let mut found = Vec::new();
+    line(&mut found, field, value);
+    found
+}
+
 fn optional_line(found: &mut Vec<Problem>, field: &'static str, value: Option<&str>) {
     if let Some(value) = value {
         line(found, field, value);

@@ -3,9 +3,12 @@
 mod channel;
 pub mod envelope;
 mod notification;
+pub mod receipt;
+pub mod row;
 mod shape;
 mod status;
 mod steering;
+pub mod tally;
 mod why;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -26,4 +29,16 @@ pub fn rfc3339(at: Timestamp) -> String {
         // Beyond the year 262000: nothing that a clock or an option could have given.
         None => format!("{}ms", at.0),
     }
+}
+
+/// The candidate that was probably meant by `word`, if one is near enough.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Beyond the length of any name it is not a typing mistake, and the comparison costs its square.
+    if word.len() > 64 {
+        return None;
+    }
+    let distance = |candidate: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), candidate);
+    let near = candidates.into_iter().min_by_key(distance)?;
+    (distance(&near) <= 1 + word.len() / 4).then_some(near)
 }

@@ -1,12 +1,23 @@
-//! `notifyctl enqueue`: Accept a notification durably.
+//! `notifyctl enqueue`: accept notifications durably, one or a whole batch.
+//!
+//! The hot path: it starts no async runtime, builds no channel and opens the store once.
+
+mod args;
+mod batch;
+mod files;
+mod intake;
+mod message;
+mod one;
+mod problems;
+
+pub use args::EnqueueArgs;
 
 use super::{Context, Error, Exit};
 
-/// Accept a notification durably
-#[derive(Debug, clap::Args)]
-pub struct EnqueueArgs {}
-
 /// Runs it.
-pub fn run(_context: &mut Context, _args: EnqueueArgs) -> Result<Exit, Error> {
-    unimplemented!()
+pub fn run(context: &mut Context, args: &EnqueueArgs) -> Result<Exit, Error> {
+    match args.batch {
+        Some(_) => batch::run(context, args),
+        None => one::run(context, args),
+    }
 }

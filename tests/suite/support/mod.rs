@@ -1,5 +1,7 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
+pub mod channels;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,0 +1,101 @@
+//! The rows of a batch, one after another, whatever they are written in.
+
+use std::io::{self, BufReader, Cursor, Read};
+
+use super::csv::Records;
+use super::lines::Lines;
+use crate::cli::enqueue::args::Format;
+use crate::cli::enqueue::problems::Clean;
+use crate::cli::{Error, Exit};
+use crate::model::Problem;
+use crate::wire::row::Row;
+
+/// One row, and where it began.
+#[derive(Debug)]
+pub struct Line {
+    /// From 1.
+    pub number: u64,
+    /// The row, or what is wrong with it.
+    pub row: Result<Row, Vec<Problem>>,
+}
+
+/// The rows of one format.
+pub enum Rows<'a> {
+    /// One JSON object per line.
+    Ndjson(Lines<Source<'a>>),
+    /// Comma-separated values.
+    Csv(Box<Records<Source<'a>>>),
+}
+
+/// Where the bytes of a batch come from.
+pub type Source<'a> = BufReader<Box<dyn Read + 'a>>;
+
+impl<'a> Rows<'a> {
+    /// Rows of at most `longest` bytes; a byte order mark before them is dropped.
+    ///
+    /// # Errors
+    /// When the columns of a CSV file are not known.
+    pub fn open(read: Box<dyn Read + 'a>, format: Format, longest: usize) -> Result<Self, Unreadable> {
+        let source = BufReader::with_capacity(1 << 16, without_mark(read)?);
+        Ok(match format {
+            Format::Ndjson => Self::Ndjson(Lines::new(source, longest)),
+            Format::Csv => Self::Csv(Box::new(Records::open(source, longest)?)),
+        })
+    }
+
+    /// The next row; `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Line>, Unreadable> {
+        match self {
+            Self::Ndjson(lines) => Ok(lines.next()?),
+            Self::Csv(records) => Ok(records.next()?),
+        }
+    }
+
+    /// How many bytes were read.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Ndjson(lines) => lines.bytes(),
+            Self::Csv(records) => records.bytes(),
+        }
+    }
+}
+
+/// A batch that cannot be read any further.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Reading failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The first line of a CSV file does not name fields.
+    #[error("line {line}: {what}")]
+    Header {
+        /// Where it is.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl Unreadable {
+    /// The failure of the command.
+    pub fn of(&self, name: &str) -> Error {
+        match self {
+            Self::Io(error) => Error::new(Exit::IoErr, format!("read {name}: {error}")),
+            Self::Header { line, what } => {
+                let what = format!("{name}:{line}: {}; nothing was enqueued", Clean(what));
+                Error::new(Exit::DataErr, what).hint("the first line of a CSV file names the fields")
+            }
+        }
+    }
+}
+
+/// Without the byte order mark that some editors put first.
+fn without_mark<'a>(mut read: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut head = Vec::with_capacity(MARK.len());
+    (&mut *read).take(MARK.len() as u64).read_to_end(&mut head)?;
+    if head == MARK {
+        head.clear();
+    }
+    Ok(Box::new(Cursor::new(head).chain(read)))
+}
