@@ -1,1 +1,48 @@
-fn main() {}
+//! Speed as ratios: each of ours against a floor or a peer, in turn, in the same run.
+//!
+//! `cargo bench` runs all, `cargo bench --bench ratios -- NAME…` some. Machines are shared and noisy: read the ratios
+//! (medians of pairs), not the absolutes. A budget that is missed is printed, and ends with exit code 1.
+
+mod batch;
+mod enqueue;
+mod floor;
+mod measure;
+mod memory;
+mod pass;
+mod smtp;
+
+use std::process::ExitCode;
+
+use measure::Row;
+
+type Bench = fn() -> Vec<Row>;
+
+const BENCHES: [(&str, Bench); 5] = [
+    ("enqueue", enqueue::run),
+    ("batch", batch::run),
+    ("pass", pass::run),
+    ("smtp", smtp::run),
+    ("memory", memory::run),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if let [floor, rest @ ..] = args.as_slice()
+        && floor == "floor"
+    {
+        floor::main(rest);
+        return ExitCode::SUCCESS;
+    }
+    let mut missed = false;
+    println!("{:<44} {:>14} {:>14} {:>8} {:>10}", "work", "ours", "floor", "ratio", "budget");
+    for (name, bench) in BENCHES {
+        if !args.is_empty() && !args.iter().any(|arg| arg == name) {
+            continue;
+        }
+        for row in bench() {
+            println!("{row}");
+            missed |= !row.kept();
+        }
+    }
+    ExitCode::from(u8::from(missed))
+}

@@ -1,0 +1,126 @@
+//! A pass over a channel that does nothing, attempts on record and counts kept, against a bare claim-and-settle loop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifyctl::channel::{Attempt, Channel, Envelope};
+use notifyctl::clock::{Clock, SystemClock};
+use notifyctl::delivery::{self, Budget as Limits, Engine, Lane, Stop, Until};
+use notifyctl::model::{Content, NewNotification, OnUnknown, Policy, Priority, Verdict};
+use notifyctl::store::{Access, Handle, NewBatch, Next, Options, Store, open};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::floor;
+use crate::measure::{Budget, Row, pairs, time};
+
+const ROWS: usize = 50_000;
+
+struct Nothing;
+
+impl Channel for Nothing {
+    fn attempt<'a>(&'a self, _envelope: &'a Envelope) -> Attempt<'a> {
+        Box::pin(std::future::ready(Verdict::sent("ok")))
+    }
+}
+
+pub fn run() -> Vec<Row> {
+    let ours = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = fill(folder.path());
+        time(|| assert_eq!(pass(store), ROWS as u64))
+    };
+    let bare = || {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(fill(folder.path()));
+        let mut connection = rusqlite::Connection::open(folder.path().join("n.db")).expect("open");
+        connection.execute_batch("PRAGMA synchronous = full").expect("settings");
+        time(|| assert_eq!(floor::claim_and_settle(&mut connection), ROWS))
+    };
+    let (a, b, ratio) = pairs(5, ours, bare);
+    let rate = |seconds: f64| format!("{:.0}/s", ROWS as f64 / seconds);
+    vec![Row {
+        work: format!("pass over a no-op channel, {ROWS} due"),
+        ours: rate(a),
+        floor: rate(b),
+        ratio: 1.0 / ratio,
+        budget: Budget::AtLeast(0.2),
+    }]
+}
+
+/// A store with as many due as are measured.
+fn fill(folder: &Path) -> Box<dyn Store> {
+    let url = format!("sqlite://{}", folder.join("n.db").display()).parse().expect("a URL");
+    let options = Options { url, busy_timeout: Duration::from_secs(5) };
+    let mut store = open(&options, Access::Create, SystemClock.now()).expect("open");
+    let now = notifyctl::model::Timestamp(1_700_000_000_000);
+    let mut left = ROWS;
+    let mut rows = || match left {
+        0 => Next::Commit,
+        _ => {
+            left -= 1;
+            Next::Row(Box::new(row(left)))
+        }
+    };
+    let batch = NewBatch { source: "bench".into(), key_expires_at: now };
+    store.enqueue_batch(now, &batch, &mut rows).expect("fill").expect("rows");
+    store
+}
+
+fn row(n: usize) -> NewNotification {
+    NewNotification {
+        channel: "noop".into(),
+        content: Content {
+            recipient: format!("user{n}@example.org"),
+            subject: Some("subject".into()),
+            message: "x".repeat(250),
+            ..Content::default()
+        },
+        user_id: None,
+        priority: Priority::Normal,
+        not_before: None,
+        expires_at: None,
+        idempotency_key: None,
+    }
+}
+
+fn pass(mut store: Box<dyn Store>) -> u64 {
+    let now = SystemClock.now();
+    let worker = store.register(now, "bench:1:1").expect("register");
+    let (handle, thread) = Handle::start(store).expect("start");
+    let lane = Lane {
+        name: "noop".into(),
+        channel: Arc::new(Nothing),
+        policy: Policy {
+            retry: "30s".parse().expect("a schedule"),
+            on_unknown: OnUnknown::Retry,
+            give_up_after: Duration::from_secs(86_400),
+        },
+        rates: Vec::new(),
+        max_in_flight: 64,
+        longest_attempt: Duration::from_secs(60),
+    };
+    let engine = Engine {
+        store: handle,
+        worker,
+        worker_name: "bench:1:1".into(),
+        lanes: vec![lane],
+        clock: Arc::new(SystemClock),
+        random: fastrand::Rng::with_seed(1),
+        until: Until::Idle,
+        budget: Limits::default(),
+        stop: Stop {
+            drain: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+            bound: Duration::from_secs(10),
+            patience: Duration::from_secs(10),
+        },
+        wake: Arc::new(Notify::new()),
+        observer: Box::new(|_| {}),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let tally = runtime.block_on(delivery::run(engine)).expect("a pass");
+    drop(thread.join());
+    tally.total.sent
+}
