@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 
 #[test]
 fn the_man_pages_are_those_of_the_command_line() {
@@ -54,18 +55,57 @@ fn make_pages(command: &clap::Command, made: &mut BTreeMap<String, String>) {
     }
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let source = format!("notifyctl {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name.to_uppercase()).source(source).manual("notifyctl");
+    // What the help says at its end has sections of its own here.
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let bare = command.clone().after_help(clap::builder::Resettable::Reset);
+    let man = Man::new(bare).title(name.to_uppercase()).source(source).manual("notifyctl");
     let mut page = Vec::new();
     man.render(&mut page).expect("render");
-    let page = String::from_utf8(page).expect("UTF-8").replace(".SH EXTRA\n", ".SH EXAMPLES\n");
-    let others = match name.as_str() {
-        "notifyctl" => "\\fBnotifyctl\\fR(7), \\fBnotifyctl.toml\\fR(5)",
-        _ => "\\fBnotifyctl\\fR(1), \\fBnotifyctl\\fR(7), \\fBnotifyctl.toml\\fR(5)",
-    };
-    let page = format!(
-        "{page}.SH \"EXIT STATUS\"\nAfter \\fBsysexits\\fR(3); the table is in \\fBnotifyctl\\fR(7).\n.SH \"SEE ALSO\"\n{others}\n"
+    closing(&name, &after).to_writer(&mut page).expect("render");
+    made.insert(format!("{name}.1"), String::from_utf8(page).expect("UTF-8"));
+}
+
+/// The sections that every page ends with, from the paragraphs that the help ends with.
+fn closing(name: &str, after: &str) -> Roff {
+    let mut roff = Roff::new();
+    let paragraphs = || after.split("\n\n").filter(|text| !text.is_empty());
+    let (codes, others): (Vec<_>, Vec<_>) = paragraphs().partition(|text| text.starts_with("Exit codes:"));
+    for text in others {
+        let (heading, lines) = match text.split_once(":\n  ") {
+            Some((heading, lines)) => (heading.to_uppercase(), lines),
+            None => ("NOTES".to_owned(), text),
+        };
+        roff.control("SH", [heading.as_str()]);
+        let literal = heading != "NOTES";
+        for line in lines.lines() {
+            roff.text([roman(line.trim())]);
+            if literal {
+                roff.control("br", []);
+            }
+        }
+    }
+    roff.control("SH", ["EXIT STATUS"]);
+    for text in codes {
+        let text = text.trim_start_matches("Exit codes:").replace('\n', " ");
+        roff.text([roman(text.trim())]);
+        roff.control("PP", []);
+    }
+    roff.text([
+        roman("The whole table, after "),
+        bold("sysexits"),
+        roman("(3), is in "),
+        bold("notifyctl"),
+        roman("(7)."),
+    ]);
+    roff.control("SH", ["SEE ALSO"]);
+    let mut others = vec![("notifyctl", "(7), "), ("notifyctl.toml", "(5)")];
+    if name != "notifyctl" {
+        others.insert(0, ("notifyctl", "(1), "));
+    }
+    roff.text(
+        others.into_iter().flat_map(|(page, section)| [bold(page), roman(section)]).collect::<Vec<_>>(),
     );
-    made.insert(format!("{name}.1"), page);
+    roff
 }
 
 #[test]
