@@ -165,7 +165,7 @@ fn every_command_line_in_the_papers_can_be_meant() {
     papers.extend(["README.md", "etc/crontab"].map(str::to_owned));
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for paper in papers {
-        for line in read(&paper).lines().map(|line| line.replace("\\(dq", "\"").replace("\\-", "-")) {
+        for line in read(&paper).lines().map(|line| plain(line)) {
             let prose = (paper.ends_with(".7") || paper.ends_with(".5")) && !line.starts_with(".Dl ");
             for words in command_lines(&line).into_iter().filter(|_| !prose) {
                 seen += 1;
@@ -179,6 +179,11 @@ fn every_command_line_in_the_papers_can_be_meant() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(seen > 20, "{seen} command lines are found");
+}
+
+/// A line of a man page without what is only for the typesetter.
+fn plain(line: &str) -> String {
+    line.replace("\\(dq", "\"").replace("\\-", "-").replace("\\*(Aq", "'").replace("\\|", "")
 }
 
 /// The invocations in a line of a paper that are meant to be typed: after a prompt, in a crontab, or behind
@@ -212,7 +217,7 @@ fn command_lines(line: &str) -> Vec<Vec<String>> {
     lines
         .into_iter()
         .filter_map(|line| {
-            let at = line.iter().position(|word| word == "notifyctl" || word.ends_with("/notifyctl"))?;
+            let at = line.iter().position(|word| word == "notifyctl" || word.ends_with("bin/notifyctl"))?;
             let line = line[at..].to_vec();
             // `notifyctl - a durable …` is a name and what it means.
             (line.get(1).is_some_and(|word| word != "-")).then_some(line)
