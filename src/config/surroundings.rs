@@ -106,7 +106,7 @@ impl Surroundings {
             let rest = &name[PREFIX.len()..];
             if rest.contains("__") {
                 let path: Vec<_> = rest.split("__").map(str::to_ascii_lowercase).collect();
-                if path.iter().any(String::is_empty) {
+                if path.iter().any(|part| part.is_empty() || part.starts_with('_')) {
                     return Err(Error(format!(
                         "${name}: is not the name of a key; write it as in NOTIFYCTL_STORE__URL"
                     )));
