@@ -1,0 +1,91 @@
+//! Starts `log` and `env_logger` as configured: to standard error, the journal or a file.
+//!
+//! Costs next to nothing until something is logged: the file is opened by the first line.
+
+mod file;
+mod line;
+
+use env_logger::Target;
+use log::LevelFilter;
+
+use super::{Error, Exit};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Log, LogFormat};
+use crate::wire;
+use file::LogFile;
+
+/// What our own targets start with; other crates log under their own names.
+const OURS: &str = "notifyctl";
+
+/// The most that other crates may say unless one is named: what they say in detail is not ours to vouch for.
+const OTHERS: LevelFilter = LevelFilter::Warn;
+
+/// The variable that says what is logged.
+const VARIABLE: &str = "NOTIFYCTL_LOG";
+
+/// Starts logging. What is logged: the flag's level, else what `NOTIFYCTL_LOG` says, else the configuration's level.
+///
+/// # Errors
+/// When `NOTIFYCTL_LOG` cannot be meant.
+pub fn start(log: &Log, level: Option<LevelFilter>) -> Result<(), Error> {
+    let mut builder = env_logger::Builder::new();
+    for (target, level) in filters(log, level)? {
+        match target {
+            Some(target) => builder.filter_module(&target, level),
+            None => builder.filter_level(level.min(OTHERS)).filter_module(OURS, level),
+        };
+    }
+    let journal = log.file.is_none() && stderr_is_the_journal();
+    let format = log.format;
+    builder.format(move |out, record| {
+        let at = SystemClock.now();
+        let style = out.default_level_style(record.level());
+        match format {
+            LogFormat::Json => line::json(out, record, &wire::rfc3339(at), journal),
+            LogFormat::Text if journal => line::journal(out, record),
+            LogFormat::Text => line::text(out, record, &wire::rfc3339(at), style),
+        }
+    });
+    if let Some(path) = &log.file {
+        builder.target(Target::Pipe(Box::new(LogFile::new(path))));
+    }
+    builder.try_init().map_err(|error| Error::internal(error.to_string()))
+}
+
+/// (target, level) pairs, the first one for everything.
+fn filters(log: &Log, level: Option<LevelFilter>) -> Result<Vec<(Option<String>, LevelFilter)>, Error> {
+    if let Some(level) = level {
+        return Ok(vec![(None, level)]);
+    }
+    let said = match std::env::var(VARIABLE) {
+        Ok(said) => said,
+        Err(std::env::VarError::NotPresent) => String::new(),
+        Err(std::env::VarError::NotUnicode(_)) => return Err(bad_filter("is not UTF-8")),
+    };
+    let mut filters = vec![(None, log.level)];
+    for part in said.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (target, word) = match part.split_once('=') {
+            Some((target, word)) => (Some(target.trim().to_owned()), word.trim()),
+            None => (None, part),
+        };
+        let level = word.parse().map_err(|_| bad_filter(&format!("`{part}` says no level")))?;
+        match target {
+            None => filters[0] = (None, level),
+            target => filters.push((target, level)),
+        }
+    }
+    Ok(filters)
+}
+
+fn bad_filter(what: &str) -> Error {
+    Error::new(Exit::Config, format!("${VARIABLE}: {what}")).hint(format!(
+        "write a level (off, error, warn, info, debug, trace), and targets if you like: {VARIABLE}=warn,notifyctl::delivery=info"
+    ))
+}
+
+/// Whether standard error leads to the journal (systemd.exec(5), `$JOURNAL_STREAM`).
+fn stderr_is_the_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(about) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    stream == format!("{}:{}", about.st_dev, about.st_ino)
+}
