@@ -1,12 +1,41 @@
 //! The webhook kind: one HTTP request to an endpoint of the operator's choice.
+//!
+//! The body is the JSON of `wire::envelope`, or what the operator's template makes of it; the request is
+//! signed as Standard Webhooks says when there are secrets. No redirect is followed, no proxy asked, and
+//! nothing retried here. What a reply means is said in `reply`; without one, it depends on how far the
+//! request had come (`body`): when all of it may have arrived, its end is unknown.
+
+mod body;
+mod client;
+mod reply;
+mod settings;
+mod signature;
+mod template;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::{DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response, Url};
 use secrecy::SecretString;
+use tokio::time::{Instant, timeout};
 
+use self::body::{Tracked, Tracker};
+use self::client::LazyClient;
+use self::reply::Reply;
+use self::signature::Signer;
+use self::template::Template;
+use super::scrub::Scrub;
 use super::{Attempt, BuildError, Channel, Envelope};
+use crate::clock::{Clock, SystemClock};
+use crate::model::{Outcome, Reason, Verdict};
 use crate::secret::Source;
+
+/// How much of a reply's body is read: enough for a JSON object that asks for patience.
+const REPLY_LIMIT: usize = 16 * 1024;
+
+/// How long a reply's body may take: its status line has said what matters.
+const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The options of a channel of kind `webhook`.
 #[derive(Debug, Clone)]
@@ -57,20 +86,136 @@ impl Options {
 }
 
 /// A channel of kind `webhook`.
-pub struct Webhook;
+pub struct Webhook {
+    url: Url,
+    method: Method,
+    headers: HeaderMap,
+    template: Option<Template>,
+    signer: Option<Signer>,
+    timeout: Duration,
+    scrub: Scrub,
+    client: LazyClient,
+}
 
 impl Webhook {
-    /// Builds it; opens no connection.
+    /// Builds it; reads the secrets, opens no connection.
     ///
     /// # Errors
-    /// When an option cannot be used.
-    pub fn new(_name: &str, _options: &Options) -> Result<Self, BuildError> {
-        Ok(Self)
+    /// When a secret or the template cannot be read, or an option cannot be used.
+    pub fn new(name: &str, options: &Options) -> Result<Self, BuildError> {
+        let bad = |key| move |what| BuildError { channel: name.to_owned(), key, what };
+        let mut scrub = Scrub::default();
+        let url = settings::url(&options.url, &mut scrub).map_err(bad("url"))?;
+        let method = settings::method(&options.method).map_err(bad("method"))?;
+        let headers = settings::headers(&options.headers, &mut scrub).map_err(bad("headers"))?;
+        let template = settings::template(options.body.as_ref(), &headers).map_err(bad("body"))?;
+        let signer = match &options.secrets_file {
+            Some(file) => Some(settings::signer(file, &mut scrub).map_err(bad("secrets_file"))?),
+            None => None,
+        };
+        let client = LazyClient::default();
+        Ok(Self { url, method, headers, template, signer, timeout: options.timeout, scrub, client })
+    }
+
+    async fn post(&self, envelope: &Envelope) -> Verdict {
+        let body = match self.body(envelope) {
+            Ok(body) => body,
+            Err(what) => return Verdict::new(Outcome::Rejected, Reason::Unsendable, &what),
+        };
+        let client = match self.client.get(&self.url, self.timeout) {
+            Ok(client) => client,
+            Err(verdict) => return verdict,
+        };
+        let tracker = Tracker::default();
+        let headers = self.headers_for(envelope, &body);
+        let request = client
+            .request(self.method.clone(), self.url.clone())
+            .headers(headers)
+            .body(reqwest::Body::wrap(Tracked::new(body.into(), tracker.clone())));
+        let begun = Instant::now();
+        match timeout(self.timeout, request.send()).await {
+            Ok(Ok(response)) => {
+                // Whatever becomes of its body, this is the answer.
+                let left = self.timeout.saturating_sub(begun.elapsed()).min(REPLY_PATIENCE);
+                let reply = read(response, left).await;
+                let said = self.scrub.apply(String::from_utf8_lossy(&reply.body).trim());
+                reply.verdict(&said, SystemClock.now())
+            }
+            Ok(Err(error)) => {
+                let error = error.without_url();
+                let detail = self.scrub.apply(&chain(&error));
+                client::without_reply(&error, tracker.progress(), &detail)
+            }
+            Err(_) => client::out_of_time(tracker.progress(), self.timeout),
+        }
+    }
+
+    fn body(&self, envelope: &Envelope) -> Result<Vec<u8>, String> {
+        match &self.template {
+            Some(template) => template.render(&envelope.shape()),
+            None => serde_json::to_vec(&envelope.shape()).map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The configured headers, and those of Standard Webhooks: the id is the same on every attempt and is
+    /// sent unsigned, too, so that the other side can tell a repetition.
+    fn headers_for(&self, envelope: &Envelope, body: &[u8]) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let mut set = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
+            Ok(value) => drop(headers.insert(name, value)),
+            Err(_) => log::error!(target: "notifyctl::channel", "the value of {name} is no header value"),
+        };
+        let id = envelope.stable_id.as_str();
+        set("webhook-id", id);
+        if let Some(signer) = &self.signer {
+            let timestamp = SystemClock.now().0.div_euclid(1000).to_string();
+            set("webhook-timestamp", &timestamp);
+            set("webhook-signature", &signer.sign(id, &timestamp, body));
+        }
+        headers
     }
 }
 
 impl Channel for Webhook {
-    fn attempt<'a>(&'a self, _envelope: &'a Envelope) -> Attempt<'a> {
-        unimplemented!()
+    fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
+        Box::pin(self.post(envelope))
     }
+}
+
+/// What of a response matters, and of its body so much as comes within `patience` and [`REPLY_LIMIT`].
+async fn read(mut response: Response, patience: Duration) -> Reply {
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        location: header(LOCATION).map(|target| settings::origin(response.url(), &target)),
+        retry_after: header(RETRY_AFTER),
+        date: header(DATE),
+        body: Vec::new(),
+    };
+    let body = &mut reply.body;
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk[..chunk.len().min(REPLY_LIMIT - body.len())]);
+            if body.len() == REPLY_LIMIT {
+                break;
+            }
+        }
+    };
+    // What came until then is enough.
+    let _ = timeout(patience, reading).await;
+    reply
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
 }
