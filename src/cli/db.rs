@@ -1,5 +1,6 @@
 //! `notifyctl db`: Check, back up, measure and migrate the store.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use super::face::{Paint, bytes, count, one_line};
@@ -110,8 +111,11 @@ fn check_shape(findings: &[Finding], counts: &Counts) -> wire::Check {
 fn backup(context: &mut Context, file: &std::path::Path) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     store.backup(file)?;
-    let size = std::fs::metadata(file).map(|meta| bytes(meta.len())).unwrap_or_default();
-    say(format_args!("wrote {} ({size})", one_line(&file.display().to_string())));
+    // Where nobody looks, as in a crontab, what went well is not worth a mail.
+    if std::io::stderr().is_terminal() {
+        let size = std::fs::metadata(file).map(|meta| bytes(meta.len())).unwrap_or_default();
+        say(format_args!("wrote {} ({size})", one_line(&file.display().to_string())));
+    }
     Ok(Exit::Ok)
 }
 
