@@ -142,7 +142,7 @@ fn channels(config: &Config, store: &dyn Store, now: Timestamp) -> Result<Vec<wi
 const COLUMNS: [Column; 6] = [
     Column::word("channel"),
     Column::word("kind"),
-    Column::number("at once"),
+    Column::number("max in flight"),
     Column::text("rate"),
     Column::text("retry"),
     Column::word("now"),

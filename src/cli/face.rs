@@ -85,6 +85,15 @@ impl Face {
         self.paint(Paint::of(status), status)
     }
 
+    /// A line, broken at words where the terminal ends; what follows is indented by `indent` columns.
+    #[must_use]
+    pub fn wrap(&self, line: &str, indent: usize) -> Vec<String> {
+        let Some(width) = self.width else { return vec![line.to_owned()] };
+        let indent = " ".repeat(indent);
+        let options = textwrap::Options::new(width.into()).subsequent_indent(&indent);
+        textwrap::wrap(line, options).into_iter().map(Into::into).collect()
+    }
+
     /// An instant as a distance and on the clock: `in 4 m 10 s (03:04:22)`.
     #[must_use]
     pub fn at(&self, at: Timestamp) -> String {
@@ -232,6 +241,15 @@ mod tests {
         assert_eq!(bar(999_999, 1_000_000, 5), "████░");
         assert_eq!(bar(10, 10, 5), "█████");
         assert_eq!(bar(0, 0, 5), "█████");
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_words_on_a_terminal_alone() {
+        let mut face = Face { colour: false, width: None, now: Timestamp(0) };
+        let line = "  - it waits after 2 attempts";
+        assert_eq!(face.wrap(line, 4), [line]);
+        face.width = Some(16);
+        assert_eq!(face.wrap(line, 4), ["  - it waits", "    after 2", "    attempts"]);
     }
 
     #[test]

@@ -108,27 +108,35 @@ const COLUMNS: [Column; 8] = [
     Column::word("channel"),
     Column::text("to"),
     Column::text("subject"),
-    Column::word("enqueued"),
-    Column::word("next"),
+    Column::word("due/settled"),
     Column::text("why"),
+    Column::word("enqueued"),
 ];
 
+/// A terminal with fewer columns than this shows no moment of enqueueing: texts need the room more.
+const ROOMY: u16 = 100;
+
 fn table(rows: &[wire::Summary], widths: Option<&[u16]>, face: &Face) -> Table {
-    let mut table = Table::new(*face, &COLUMNS);
+    let shown = match face.width {
+        Some(width) if width < ROOMY => COLUMNS.len() - 1,
+        _ => COLUMNS.len(),
+    };
+    let mut table = Table::new(*face, &COLUMNS[..shown]);
     if let Some(widths) = widths {
         table.at_least(widths);
     }
     for row in rows {
-        table.row([
+        let cells = [
             (Paint::Plain, row.id.to_string()),
             (Paint::of(row.status), row.status.to_string()),
             (Paint::Plain, row.channel.clone()),
             (Paint::Plain, row.recipient.clone()),
             (Paint::Plain, row.subject.clone().unwrap_or_default()),
-            (Paint::Dim, when(row.created_at, face)),
             (Paint::Plain, next(row, face)),
             (Paint::Dim, why(row)),
-        ]);
+            (Paint::Dim, when(row.created_at, face)),
+        ];
+        table.row(cells.into_iter().take(shown));
     }
     table
 }
@@ -152,7 +160,7 @@ fn next(row: &wire::Summary, face: &Face) -> String {
 }
 
 fn why(row: &wire::Summary) -> String {
-    match (row.reason, row.attempts) {
+    match (row.reason.filter(|_| row.status != Status::Sent), row.attempts) {
         (Some(reason), n) if n > 1 => format!("{reason} ({n} attempts)"),
         (Some(reason), _) => reason.to_string(),
         (None, _) => String::new(),

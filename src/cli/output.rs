@@ -38,7 +38,10 @@ impl Out {
     /// # Errors
     /// When it cannot be written; [`Error::reader_left`] when the reader is gone.
     pub fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Error> {
-        writeln!(self.writer, "{line}").map_err(|error| Error::output(&error))
+        let written = writeln!(self.writer, "{line}");
+        // Talk on standard error keeps its place between the lines that a person reads.
+        let written = if self.terminal { written.and_then(|()| self.writer.flush()) } else { written };
+        written.map_err(|error| Error::output(&error))
     }
 
     /// Writes one JSON value as a line.

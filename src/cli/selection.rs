@@ -116,11 +116,8 @@ pub fn explain_empty(context: &mut Context, reader: &dyn Reader, filter: &Filter
 
 /// A name that no channel has, and the one that may have been meant.
 pub fn unknown_channel<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
-        .min();
-    let meant = near.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+    let near = crate::wire::nearest(name, known);
+    let meant = near.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
     format!("there is no channel `{}`{meant}", super::face::one_line(name))
 }
 

@@ -28,10 +28,15 @@ pub fn summary(row: store::Summary) -> wire::Summary {
 }
 
 /// A notification, whole.
-pub fn notification(row: store::Notification, attempts: Vec<store::Attempt>) -> wire::Notification {
+pub fn notification(
+    row: store::Notification,
+    stable_id: String,
+    attempts: Vec<store::Attempt>,
+) -> wire::Notification {
     let content = row.content;
     wire::Notification {
         summary: summary(row.summary),
+        stable_id,
         message: content.message,
         html: content.html,
         headers: headers(&content.headers),

@@ -1,7 +1,8 @@
 //! `notifyctl show`: Show everything about a notification.
 
 use super::face::{self, Face, Paint, one_line};
-use super::{Context, Error, Exit, output, shapes, standing};
+use super::{Context, Error, Exit, shapes, standing};
+use crate::channel;
 use crate::model::{Id, Outcome, Timestamp};
 use crate::store::Access;
 use crate::{units, wire};
@@ -24,17 +25,18 @@ pub struct ShowArgs {
 pub fn run(context: &mut Context, args: ShowArgs) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let face = context.out.face(context.now());
-    let mut missing = false;
+    let store_id = store.identity()?.store_id;
+    let mut missing = Vec::new();
     for (i, id) in args.ids.into_iter().enumerate() {
         let Some(row) = store.get(id)? else {
-            missing = true;
-            output::say(format_args!("notification {id} does not exist"));
+            missing.push(id);
             continue;
         };
         let last = store.attempts(id)?;
         let standing =
             standing::line(&row.summary, last.iter().rev().find(|one| one.ended_at.is_some()), &face);
-        let shape = shapes::notification(row, last);
+        let stable_id = channel::stable_id(&store_id, id);
+        let shape = shapes::notification(row, stable_id, last);
         if args.json {
             context.out.json(&shape)?;
             continue;
@@ -44,22 +46,23 @@ pub fn run(context: &mut Context, args: ShowArgs) -> Result<Exit, Error> {
         }
         lines(&shape, &standing, &face).into_iter().try_for_each(|line| context.out.line(line))?;
     }
-    if missing { Err(standing::unknown()) } else { Ok(Exit::Ok) }
+    standing::all_known(&missing)
 }
 
 fn lines(shape: &wire::Notification, standing: &str, face: &Face) -> Vec<String> {
     let summary = &shape.summary;
     let title = face.paint(Paint::Title, format_args!("notification {}", summary.id));
-    let mut lines = vec![format!("{title}  {}: {standing}", face.status(summary.status))];
+    let mut lines = face.wrap(&format!("{title}  {}  {standing}", face.status(summary.status)), 4);
     let field = |name: &str, value: String| {
         format!("  {}  {value}", face.paint(Paint::Dim, format_args!("{name:<12}")))
     };
-    lines.extend(fields(shape).into_iter().map(|(name, value)| field(name, value)));
+    lines.extend(fields(shape).into_iter().flat_map(|(name, value)| face.wrap(&field(name, value), 16)));
     lines.push(String::new());
     lines.extend(face::lines(&shape.message).map(|line| format!("  {line}").trim_end().to_owned()));
     if !shape.history.is_empty() {
         lines.push(String::new());
-        lines.extend(shape.history.iter().flat_map(|attempt| attempt_lines(attempt, face)));
+        let attempts = shape.history.iter().flat_map(|attempt| attempt_lines(attempt, face));
+        lines.extend(attempts.flat_map(|line| face.wrap(&line, 4)));
     }
     lines
 }
@@ -74,6 +77,7 @@ fn fields(shape: &wire::Notification) -> Vec<(&'static str, String)> {
     fields.extend([
         ("subject", line(&summary.subject)),
         ("user", line(&summary.user_id)),
+        ("stable id", Some(shape.stable_id.clone())),
         ("batch", summary.batch_id.map(|id| id.to_string())),
         ("priority", Some(summary.priority.to_string())),
         ("key", line(&shape.idempotency_key)),

@@ -29,27 +29,24 @@ pub fn of(reader: &dyn Reader, row: &Summary, face: &Face) -> Result<wire::Stand
     })
 }
 
-/// Where it stands and why: `due in 4 min (02:20:11), after 2 attempts: greylisted: 451 4.7.1 try again later`.
+/// Since when it stands there, and why: `due in 4 m (02:20:11), after 2 attempts: greylisted: 451 try again later`.
 pub fn line(row: &Summary, last: Option<&Attempt>, face: &Face) -> String {
-    let since = |word: &str| match row.settled_at {
-        Some(at) => format!("{word} {}", face.at(at)),
-        None => word.to_owned(),
-    };
+    let at = row.settled_at.map_or_else(|| "some time ago".to_owned(), |at| face.at(at));
     let words = last.map(said).filter(|words| !words.is_empty());
     let because = |words: Option<String>| words.map(|words| format!(": {words}")).unwrap_or_default();
+    let tried = tries(row.attempts);
     match row.status {
         Status::Pending if row.attempts == 0 => due(row.next_attempt_at, face),
-        Status::Pending => {
-            format!("{}, after {}{}", due(row.next_attempt_at, face), tries(row.attempts), because(words))
+        Status::Pending => format!("{}, after {tried}{}", due(row.next_attempt_at, face), because(words)),
+        Status::Held => format!("by {}", holder(row.reason)),
+        Status::Sending => format!("attempt {} is under way", row.attempts),
+        Status::Sent => {
+            let reply = last.map(|attempt| one_line(&attempt.detail)).filter(|reply| !reply.is_empty());
+            format!("{at} by {}{}", one_line(&row.channel), because(reply))
         }
-        Status::Held => format!("held by {}", holder(row.reason)),
-        Status::Sending => format!("an attempt is under way ({} begun)", tries(row.attempts)),
-        Status::Sent => format!("{} by {}{}", since("sent"), one_line(&row.channel), because(words)),
-        Status::Dead => {
-            format!("{}, after {}{}", since("dead"), tries(row.attempts), because(deadly(row.reason, words)))
-        }
-        Status::Expired => format!("{}, after {}", since("expired"), tries(row.attempts)),
-        Status::Cancelled => since("cancelled"),
+        Status::Dead => format!("{at}, after {tried}{}", because(deadly(row.reason, words))),
+        Status::Expired => format!("{at}, after {tried}{}", because(words)),
+        Status::Cancelled => at,
     }
 }
 
@@ -91,8 +88,36 @@ fn deadly(reason: Option<Reason>, words: Option<String>) -> Option<String> {
     }
 }
 
-/// The failure for ids that do not exist; the ids were said before.
-pub fn unknown() -> Error {
-    Error::new(super::Exit::NoInput, "not every id exists")
-        .hint("`notifyctl list` shows what there is; a purge may have removed it")
+/// How many unknown ids are named in an error.
+const NAMED: usize = 5;
+
+/// The failure for ids that do not exist; success when there are none.
+pub fn all_known(missing: &[Id]) -> Result<super::Exit, Error> {
+    let mut names: Vec<String> = missing.iter().take(NAMED).map(Id::to_string).collect();
+    if missing.len() > NAMED {
+        names.push(format!("{} more", missing.len() - NAMED));
+    }
+    let last = names.pop();
+    let message = match (last, names.join(", ")) {
+        (None, _) => return Ok(super::Exit::Ok),
+        (Some(one), others) if others.is_empty() => format!("notification {one} does not exist"),
+        (Some(last), others) => format!("notifications {others} and {last} do not exist"),
+    };
+    Err(Error::new(super::Exit::NoInput, message)
+        .hint("`notifyctl list` shows what there is; a purge may have removed it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_ids_are_named_up_to_a_few() {
+        let said = |ids: &[Id]| all_known(ids).map_err(|error| error.to_string());
+        assert_eq!(said(&[]), Ok(crate::cli::Exit::Ok));
+        assert_eq!(said(&[7]), Err("notification 7 does not exist".into()));
+        assert_eq!(said(&[7, 8]), Err("notifications 7 and 8 do not exist".into()));
+        let many: Vec<Id> = (1..=9).collect();
+        assert_eq!(said(&many), Err("notifications 1, 2, 3, 4, 5 and 4 more do not exist".into()));
+    }
 }

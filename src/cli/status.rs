@@ -39,19 +39,16 @@ pub fn run(context: &mut Context, args: StatusArgs) -> Result<Exit, Error> {
         let status = shapes::status(&*store, &config, face.now)?;
         return show(context, args.json, &status, |status| lines(status, &face)).map(|()| Exit::Ok);
     }
-    let mut all = true;
+    let mut missing = Vec::new();
     for id in args.ids {
         match standing::summary(&*store, id)? {
             Some(row) => {
                 show_standing(context, &standing::of(&*store, &row, &face)?, args.json, &face)?;
             }
-            None => {
-                all = false;
-                super::output::say(format_args!("notification {id} does not exist"));
-            }
+            None => missing.push(id),
         }
     }
-    if all { Ok(Exit::Ok) } else { Err(standing::unknown()) }
+    standing::all_known(&missing)
 }
 
 /// One batch.
@@ -91,7 +88,7 @@ pub fn show_standing(
     face: &Face,
 ) -> Result<(), Error> {
     show(context, json, standing, |one| {
-        vec![format!("{}  {}: {}", one.id, face.status(one.status), one.what)]
+        face.wrap(&format!("{}  {}  {}", one.id, face.status(one.status), one.what), 4)
     })
 }
 
@@ -120,9 +117,9 @@ fn batch_lines(batch: &wire::Batch, face: &Face) -> Vec<String> {
 fn lines(status: &wire::Status, face: &Face) -> Vec<String> {
     let mut lines: Vec<String> = counts_table(status, face).lines().collect();
     lines.push(String::new());
-    lines.extend(facts(status, face).into_iter().map(|(name, what)| {
+    lines.extend(facts(status, face).into_iter().flat_map(|(name, what)| {
         let name = face.paint(Paint::Title, format_args!("{name:<10}"));
-        format!("{name}  {what}")
+        face.wrap(&format!("{name}  {what}"), 12)
     }));
     let rates = rates_table(status, face);
     if let Some(rates) = rates {
@@ -132,7 +129,7 @@ fn lines(status: &wire::Status, face: &Face) -> Vec<String> {
     let alarms = alarms(status, face);
     if !alarms.is_empty() {
         lines.push(String::new());
-        lines.extend(alarms);
+        lines.extend(alarms.iter().flat_map(|alarm| face.wrap(alarm, 2)));
     }
     lines
 }

@@ -40,7 +40,7 @@ pub fn run(context: &mut Context, args: SelectionArgs, verb: &Verb) -> Result<Ex
     let which = args.which(now)?;
     let mut store = context.store(if dry_run { Access::Read } else { Access::Existing })?;
     let mut steering =
-        Steering { context, verb, dry_run, json, changed: 0, unchanged: 0, refused: 0, missing: 0 };
+        Steering { context, verb, dry_run, json, changed: 0, unchanged: 0, refused: 0, missing: Vec::new() };
     match which {
         Which::Ids(ids) if dry_run => {
             for id in ids {
@@ -125,7 +125,7 @@ struct Steering<'a> {
     changed: u64,
     unchanged: u64,
     refused: u64,
-    missing: u64,
+    missing: Vec<Id>,
 }
 
 impl Steering<'_> {
@@ -150,23 +150,23 @@ impl Steering<'_> {
             say(format_args!("{id} is {status} already"));
             return self.tell(id, Fate::Unchanged, Some(status));
         }
-        say(format_args!("{id} is {status} and cannot be {}", self.verb.done));
+        say(format_args!("{id} is {status} and cannot be {}{}", self.verb.done, instead(self.verb, status)));
         self.tell(id, Fate::Refused, Some(status))
     }
 
     fn miss(&mut self, id: Id) -> Result<(), Error> {
-        say(format_args!("notification {id} does not exist"));
+        self.missing.push(id);
         self.tell(id, Fate::Missing, None)
     }
 
     fn tell(&mut self, id: Id, result: Fate, status: Option<Status>) -> Result<(), Error> {
         let changed = matches!(result, Fate::Changed | Fate::WouldChange);
-        *match result {
-            Fate::Changed | Fate::WouldChange => &mut self.changed,
-            Fate::Unchanged => &mut self.unchanged,
-            Fate::Refused => &mut self.refused,
-            Fate::Missing => &mut self.missing,
-        } += 1;
+        match result {
+            Fate::Changed | Fate::WouldChange => self.changed += 1,
+            Fate::Unchanged => self.unchanged += 1,
+            Fate::Refused => self.refused += 1,
+            Fate::Missing => {}
+        }
         match (self.json, changed) {
             (true, _) => self.context.out.json(&Steered { id, result, status }),
             (false, true) => self.context.out.line(id),
@@ -180,21 +180,32 @@ impl Steering<'_> {
             0 => format!("nothing {would}{}", self.verb.done),
             n => format!("{} {would}{}", notifications(n), self.verb.done),
         };
-        for (n, word) in
-            [(self.unchanged, "already so"), (self.refused, "refused"), (self.missing, "unknown")]
-        {
+        for (n, word) in [
+            (self.unchanged, "already so"),
+            (self.refused, "refused"),
+            (self.missing.len() as u64, "unknown"),
+        ] {
             if n > 0 {
                 tally.push_str(&format!(", {} {word}", count(n)));
             }
         }
         say(tally);
-        if self.missing > 0 {
-            Err(standing::unknown())
-        } else if self.refused > 0 && self.changed + self.unchanged == 0 {
-            Ok(Exit::Negative)
-        } else {
-            Ok(Exit::Ok)
+        standing::all_known(&self.missing)?;
+        Ok(match self.refused > 0 && self.changed + self.unchanged == 0 {
+            true => Exit::Negative,
+            false => Exit::Ok,
+        })
+    }
+}
+
+/// The verb that was probably meant.
+fn instead(verb: &Verb, status: Status) -> &'static str {
+    match (verb.to, status) {
+        (Status::Pending, Status::Held) => "; `notifyctl release` lets it go",
+        (Status::Pending, Status::Dead | Status::Expired | Status::Cancelled) => {
+            "; `notifyctl requeue` starts it again"
         }
+        _ => "",
     }
 }
 

@@ -122,17 +122,14 @@ impl Watched {
 
 fn find(reader: &dyn Reader, ids: Vec<Id>) -> Result<Vec<(Id, Seen)>, Error> {
     let mut found = Vec::with_capacity(ids.len());
-    let mut missing = false;
+    let mut missing = Vec::new();
     for id in ids {
         match standing::summary(reader, id)? {
             Some(row) => found.push((id, Seen::At(row.status))),
-            None => {
-                missing = true;
-                say(format_args!("notification {id} does not exist"));
-            }
+            None => missing.push(id),
         }
     }
-    if missing { Err(standing::unknown()) } else { Ok(found) }
+    standing::all_known(&missing).map(|_| found)
 }
 
 /// Looks until all is settled; false when the time is over before.

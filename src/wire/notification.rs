@@ -53,6 +53,8 @@ pub struct Notification {
     /// What lists show.
     #[serde(flatten)]
     pub summary: Summary,
+    /// The same on every attempt: part of `Message-ID`, and the `webhook-id`; what the other side's log knows it by.
+    pub stable_id: String,
     /// The text.
     pub message: String,
     /// The same as HTML, or null.

@@ -6,7 +6,7 @@ pub use obstacles::idle_since;
 use obstacles::{Facts, obstacles};
 
 use super::face::{Face, Paint, one_line};
-use super::{Context, Error, Exit, output, shapes, standing};
+use super::{Context, Error, Exit, shapes, standing};
 use crate::channel::Kind;
 use crate::config::Config;
 use crate::model::{Id, Status, Timestamp};
@@ -32,11 +32,10 @@ pub fn run(context: &mut Context, args: WhyArgs) -> Result<Exit, Error> {
     let config = context.config()?.clone();
     let store = context.store(Access::Read)?;
     let face = context.out.face(context.now());
-    let mut all = true;
+    let mut missing = Vec::new();
     for id in args.ids {
         let Some(row) = store.get(id)? else {
-            all = false;
-            output::say(format_args!("notification {id} does not exist"));
+            missing.push(id);
             continue;
         };
         let found = Found::gather(&*store, &config, row, face.now)?;
@@ -45,23 +44,25 @@ pub fn run(context: &mut Context, args: WhyArgs) -> Result<Exit, Error> {
         if args.json {
             context.out.json(&wire::Why { id, status: row.status, obstacles })?;
         } else {
-            let headline = format!("{id} is {}", face.status(row.status));
-            context.out.line(match row.status {
-                Status::Sent => format!("{headline}: {}", standing::line(row, found.last(), &face)),
-                _ => format!("{headline}, to {} by {}", one_line(&row.recipient), one_line(&row.channel)),
-            })?;
+            let headline = match row.status {
+                Status::Sent => standing::line(row, found.last(), &face),
+                _ => format!("to {} by {}", one_line(&row.recipient), one_line(&row.channel)),
+            };
+            let headline = format!("{id} is {}, {headline}", face.status(row.status));
+            face.wrap(&headline, 4).into_iter().try_for_each(|line| context.out.line(line))?;
             obstacles.iter().flat_map(|one| lines(one, &face)).try_for_each(|line| context.out.line(line))?;
         }
     }
-    if all { Ok(Exit::Ok) } else { Err(standing::unknown()) }
+    standing::all_known(&missing)
 }
 
 fn lines(obstacle: &Obstacle, face: &Face) -> Vec<String> {
     let what = &obstacle.what;
-    let mut lines = vec![match obstacle.clears_at {
+    let line = match obstacle.clears_at {
         Some(at) if at > face.now => format!("  - {what}; clears {}", face.at(at)),
         _ => format!("  - {what}"),
-    }];
+    };
+    let mut lines = face.wrap(&line, 4);
     if let Some(hint) = &obstacle.hint {
         lines.push(format!("    {}", face.paint(Paint::Dim, hint)));
     }

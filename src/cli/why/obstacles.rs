@@ -85,7 +85,12 @@ fn face(facts: &Facts<'_>) -> Face {
 
 fn ended(facts: &Facts<'_>) -> Obstacle {
     let row = facts.row;
-    let what = standing::line(row, facts.last, &face(facts));
+    let verb = match row.status {
+        Status::Dead => "died",
+        Status::Expired => "expired",
+        _ => "was cancelled",
+    };
+    let what = format!("it {verb} {}", standing::line(row, facts.last, &face(facts)));
     let hint = format!("start it again: notifyctl requeue {}", row.id);
     Obstacle { hint: Some(hint), ..obstacle(row.status.as_str(), what) }
 }
@@ -187,6 +192,7 @@ fn queue(facts: &Facts<'_>, found: &mut Vec<Obstacle>) {
     if found.is_empty() {
         let others = match facts.pending.saturating_sub(1) {
             0 => "nothing else is pending on its channel".to_owned(),
+            1 => "one more is pending on its channel".to_owned(),
             n => format!("{} more are pending on its channel", count(n)),
         };
         let rank = match facts.row.priority {
@@ -301,17 +307,17 @@ mod tests {
         let dead =
             store::Summary { attempts: 1, reason: Some(Reason::RecipientRejected), ..row(Status::Dead) };
         let dead = Facts { last: Some(&refused), ..facts(&dead) };
-        let what = "dead 5 s ago T after 1 attempt: recipient_rejected: 550 5.1.1 unknown user";
+        let what = "it died 5 s ago T after 1 attempt: recipient_rejected: 550 5.1.1 unknown user";
         says(&dead, &[("dead", what, None)]);
         assert_eq!(obstacles(&dead)[0].hint.as_deref(), Some("start it again: notifyctl requeue 17"));
 
         let late = attempt(Outcome::Deferred, Reason::Greylisted, "451 later");
         let worn =
             store::Summary { attempts: 4, reason: Some(Reason::RetriesExhausted), ..row(Status::Dead) };
-        let what = "dead 5 s ago T after 4 attempts: retries_exhausted; last: greylisted: 451 later";
+        let what = "it died 5 s ago T after 4 attempts: retries_exhausted; last: greylisted: 451 later";
         says(&Facts { last: Some(&late), ..facts(&worn) }, &[("dead", what, None)]);
-        says(&facts(&row(Status::Expired)), &[("expired", "expired 5 s ago T after no attempt", None)]);
-        says(&facts(&row(Status::Cancelled)), &[("cancelled", "cancelled 5 s ago T", None)]);
+        says(&facts(&row(Status::Expired)), &[("expired", "it expired 5 s ago T after no attempt", None)]);
+        says(&facts(&row(Status::Cancelled)), &[("cancelled", "it was cancelled 5 s ago T", None)]);
     }
 
     #[test]
