@@ -23,12 +23,21 @@ Examples:
   df -h | notifyctl enqueue --to ops@example.org --subject 'Disk space' --key \"df-$(date +%F)\"
   notifyctl enqueue --batch people.csv --subject 'Hello' --in 2h
 
-A batch has one row per line: JSON objects, or CSV with the fields' names in its first line. The fields are
-channel, to (a text or a list), user_id, subject, message, html, priority, not_before (as --at), in, ttl, key,
-headers (an object, or CSV columns like header.X-Name) and attachments (a list of {name, media_type, content}
-with the content as base64, or of {path} beside the batch file). Where a row says nothing, the options hold.")]
+Rows of a batch:
+  JSON objects, one per line, or CSV whose first line names the fields. Where a row says nothing, the
+  options and MESSAGE hold. The fields are:
+  channel, user_id, subject, message, html, key, priority, ttl, in: texts, as in the options
+  to: a recipient, or a list of them
+  not_before: a time, as --at takes it
+  headers: an object; in CSV also a column for each, such as header.X-Name
+  attachments: a list of {\"name\", \"media_type\", \"content\"}, the content as base64, or of {\"path\"}:
+  a file in the folder of the batch file or below it
+
+Exit codes: 0 when all is stored and synced, or was known by its key; 65 when the input is wrong and
+nothing was enqueued, or when --skip-invalid left rows out; 66 when a file cannot be read; 75 when it
+may work later.")]
 pub struct EnqueueArgs {
-    /// The text; `-`, or nothing at all, reads it from standard input
+    /// The text, behind `--` when it begins with a hyphen; `-` or nothing reads it from standard input
     #[arg(value_name = "MESSAGE")]
     pub message: Option<OsString>,
     /// Who is told; may be given several times [default: the recipient of --user, or the channel's `to`]

@@ -2,9 +2,14 @@
 
 pub mod channels;
 
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use notifyctl::clock::{Clock, SystemClock};
+use notifyctl::store::{self, Access, Store, StoreUrl};
 use tempfile::TempDir;
 
 /// A folder with a store and a configuration of its own; gone when dropped.
@@ -47,6 +52,34 @@ impl Sandbox {
             .env("NOTIFYCTL_CONFIG", self.path().join("notifyctl.toml"))
             .current_dir(self.path());
         command
+    }
+
+    /// Runs it with `input` on standard input.
+    pub fn run<A: AsRef<OsStr>>(&self, args: &[A], input: &[u8]) -> Output {
+        let mut command = self.notifyctl();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("run notifyctl");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::thread::scope(|scope| {
+            // It may end before it has read everything.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().expect("wait for notifyctl")
+        })
+    }
+
+    /// The store, as the library opens it: what is in it is told by another way than by the commands.
+    pub fn store(&self) -> Box<dyn Store> {
+        let url = StoreUrl::Sqlite(self.db());
+        let options = store::Options { url, busy_timeout: Duration::from_secs(30) };
+        store::open(&options, Access::Existing, SystemClock.now()).expect("open the store")
+    }
+
+    /// How many notifications were ever accepted; none where there is no store yet.
+    pub fn accepted(&self) -> u64 {
+        match self.db().exists() {
+            true => self.store().counts().expect("count").channels.values().map(|c| c.accepted).sum(),
+            false => 0,
+        }
     }
 
     /// Runs it, expects success, and gives standard output.

@@ -12,7 +12,7 @@ use crate::wire::row::NewRow;
 /// The source of a batch, as the store asks it.
 pub struct Feed<'a, 'b> {
     desk: &'a mut Desk<'b>,
-    name: String,
+    input: &'a Input,
     rows: Rows<'a>,
     checked: Tally,
     seen: Tally,
@@ -24,11 +24,10 @@ pub struct Feed<'a, 'b> {
 
 impl<'a, 'b> Feed<'a, 'b> {
     /// Reads `input` again, from where the first pass began to where it ended.
-    pub fn new(desk: &'a mut Desk<'b>, input: &'a mut Input, checked: Tally) -> Result<Self, Error> {
+    pub fn new(desk: &'a mut Desk<'b>, input: &'a Input, checked: Tally) -> Result<Self, Error> {
         let progress = Progress::start("enqueueing", Some(checked.bytes));
-        let name = input.name().to_owned();
         let rows = input.again(checked.bytes)?;
-        Ok(Self { desk, name, rows, checked, seen: Tally::default(), row: None, failure: None, progress })
+        Ok(Self { desk, input, rows, checked, seen: Tally::default(), row: None, failure: None, progress })
     }
 
     /// The next notification, or what to do in place of it.
@@ -44,14 +43,14 @@ impl<'a, 'b> Feed<'a, 'b> {
                 },
                 Ok(None) => {
                     self.seen.bytes = self.rows.bytes();
-                    return if self.seen == self.checked {
+                    return if self.seen == self.checked && self.input.is_untouched() {
                         Next::Commit
                     } else {
-                        self.roll_back(changed(&self.name, "it has other rows now"))
+                        self.roll_back(changed(self.input.name(), "it was written to"))
                     };
                 }
                 Err(error) => {
-                    let error = error.of(&self.name);
+                    let error = error.of(self.input.name());
                     return self.roll_back(error);
                 }
             }
@@ -73,7 +72,7 @@ impl<'a, 'b> Feed<'a, 'b> {
                 self.seen.wrong += 1;
                 if self.seen.wrong > self.checked.wrong {
                     let first = problems.first().map(|problem| report("line", line.number, problem));
-                    return Err(changed(&self.name, &first.unwrap_or_default()));
+                    return Err(changed(self.input.name(), &first.unwrap_or_default()));
                 }
                 Ok(None)
             }

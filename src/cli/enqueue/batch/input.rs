@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::rows::Rows;
 use crate::cli::enqueue::args::{EnqueueArgs, Format};
@@ -22,9 +23,19 @@ pub struct Input {
     /// The longest row, in bytes.
     longest: usize,
     file: File,
-    /// Where a regular file's rows begin; `None` for a pipe, which is copied to `spool`.
-    start: Option<u64>,
+    /// Of a regular file; `None` for a pipe, which is copied to `spool`.
+    regular: Option<Regular>,
     spool: Option<File>,
+}
+
+/// What is known of a regular file when it is opened.
+struct Regular {
+    /// Where its rows begin.
+    start: u64,
+    /// Its end.
+    length: u64,
+    /// When it was last written to.
+    modified: Option<SystemTime>,
 }
 
 impl Input {
@@ -51,12 +62,16 @@ impl Input {
         if metadata.is_dir() {
             return Err(unread(io::ErrorKind::IsADirectory.into()));
         }
-        let start = match metadata.is_file() {
-            true => Some(file.stream_position().map_err(unread)?),
+        let regular = match metadata.is_file() {
+            true => Some(Regular {
+                start: file.stream_position().map_err(unread)?,
+                length: metadata.len(),
+                modified: metadata.modified().ok(),
+            }),
             false => None,
         };
         let path = path.map(Path::to_owned);
-        Ok(Self { name, path, format, longest: longest(limits), file, start, spool: None })
+        Ok(Self { name, path, format, longest: longest(limits), file, regular, spool: None })
     }
 
     /// What it is called in messages: the file as it was given, or `-`.
@@ -66,8 +81,13 @@ impl Input {
 
     /// How many bytes there are to be read, where that is known beforehand.
     pub fn size(&self) -> Option<u64> {
-        let start = self.start?;
-        Some(self.file.metadata().ok()?.len().saturating_sub(start))
+        self.regular.as_ref().map(|regular| regular.length.saturating_sub(regular.start))
+    }
+
+    /// Whether nobody has written to it since it was opened, as far as its metadata can tell.
+    pub fn is_untouched(&self) -> bool {
+        let Some(then) = &self.regular else { return true };
+        self.file.metadata().is_ok_and(|now| now.len() == then.length && now.modified().ok() == then.modified)
     }
 
     /// The folder in which rows may name files: the batch file's own; none for standard input.
@@ -84,7 +104,7 @@ impl Input {
     /// # Errors
     /// When there is no room for a copy of what cannot be read twice, or the columns are not known.
     pub fn first(&mut self) -> Result<Rows<'_>, Error> {
-        let read: Box<dyn Read + '_> = match self.start {
+        let read: Box<dyn Read + '_> = match self.regular {
             Some(_) => Box::new(&self.file),
             None => {
                 let spool = self.spool.insert(tempfile::tempfile().map_err(|error| no_copy(&error))?);
@@ -94,20 +114,17 @@ impl Input {
         Rows::open(read, self.format, self.longest).map_err(|error| error.of(&self.name))
     }
 
-    /// The rows once more: the same `bytes` that the first pass read, whatever was appended since.
+    /// The rows once more: the same `bytes` that the first pass read.
     ///
     /// # Errors
     /// When it cannot be read again.
-    pub fn again(&mut self, bytes: u64) -> Result<Rows<'_>, Error> {
-        let name = &self.name;
-        let unread = |error: io::Error| Error::new(Exit::IoErr, format!("read {name} again: {error}"));
-        let file = match &mut self.spool {
-            Some(spool) => spool,
-            None => &mut self.file,
-        };
-        file.seek(SeekFrom::Start(self.start.unwrap_or(0))).map_err(unread)?;
-        let read = Box::new((&*file).take(bytes));
-        Rows::open(read, self.format, self.longest).map_err(|error| error.of(&self.name))
+    pub fn again(&self, bytes: u64) -> Result<Rows<'_>, Error> {
+        let mut file = self.spool.as_ref().unwrap_or(&self.file);
+        let start = self.regular.as_ref().map_or(0, |regular| regular.start);
+        file.seek(SeekFrom::Start(start))
+            .map_err(|error| Error::new(Exit::IoErr, format!("read {} again: {error}", self.name)))?;
+        Rows::open(Box::new(file.take(bytes)), self.format, self.longest)
+            .map_err(|error| error.of(&self.name))
     }
 }
 

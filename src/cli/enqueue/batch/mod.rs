@@ -59,7 +59,7 @@ fn enqueue(config: &Config, args: &EnqueueArgs, now: Timestamp) -> Result<(Batch
         NewBatch { source: input.name().to_owned(), key_expires_at: now.plus(config.defaults.key_window) };
     // A store of its own: the desk's answers about users while this one's transaction runs.
     let mut store = Shell::new(config, now, None).into_store()?;
-    let mut feed = Feed::new(&mut desk, &mut input, tally)?;
+    let mut feed = Feed::new(&mut desk, &input, tally)?;
     let receipt = store.enqueue_batch(now, &batch, &mut || feed.next());
     feed.end()?;
     receipt?

@@ -19,8 +19,15 @@ pub struct Line {
     pub row: Result<Row, Vec<Problem>>,
 }
 
+/// The rows of a batch.
+pub struct Rows<'a> {
+    /// Bytes of the byte order mark.
+    mark: u64,
+    written: Written<'a>,
+}
+
 /// The rows of one format.
-pub enum Rows<'a> {
+enum Written<'a> {
     /// One JSON object per line.
     Ndjson(Lines<Source<'a>>),
     /// Comma-separated values.
@@ -36,27 +43,30 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// When the columns of a CSV file are not known.
     pub fn open(read: Box<dyn Read + 'a>, format: Format, longest: usize) -> Result<Self, Unreadable> {
-        let source = BufReader::with_capacity(1 << 16, without_mark(read)?);
-        Ok(match format {
-            Format::Ndjson => Self::Ndjson(Lines::new(source, longest)),
-            Format::Csv => Self::Csv(Box::new(Records::open(source, longest)?)),
-        })
+        let (mark, read) = without_mark(read)?;
+        let source = BufReader::with_capacity(1 << 16, read);
+        let written = match format {
+            Format::Ndjson => Written::Ndjson(Lines::new(source, longest)),
+            Format::Csv => Written::Csv(Box::new(Records::open(source, longest)?)),
+        };
+        Ok(Self { mark, written })
     }
 
     /// The next row; `None` at the end.
     pub fn next(&mut self) -> Result<Option<Line>, Unreadable> {
-        match self {
-            Self::Ndjson(lines) => Ok(lines.next()?),
-            Self::Csv(records) => Ok(records.next()?),
+        match &mut self.written {
+            Written::Ndjson(lines) => Ok(lines.next()?),
+            Written::Csv(records) => Ok(records.next()?),
         }
     }
 
     /// How many bytes were read.
     pub fn bytes(&self) -> u64 {
-        match self {
-            Self::Ndjson(lines) => lines.bytes(),
-            Self::Csv(records) => records.bytes(),
-        }
+        self.mark
+            + match &self.written {
+                Written::Ndjson(lines) => lines.bytes(),
+                Written::Csv(records) => records.bytes(),
+            }
     }
 }
 
@@ -89,13 +99,13 @@ impl Unreadable {
     }
 }
 
-/// Without the byte order mark that some editors put first.
-fn without_mark<'a>(mut read: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+/// Without the byte order mark that some editors put first; says how many bytes that were.
+fn without_mark<'a>(mut read: Box<dyn Read + 'a>) -> io::Result<(u64, Box<dyn Read + 'a>)> {
     const MARK: &[u8] = "\u{feff}".as_bytes();
     let mut head = Vec::with_capacity(MARK.len());
     (&mut *read).take(MARK.len() as u64).read_to_end(&mut head)?;
     if head == MARK {
-        head.clear();
+        return Ok((MARK.len() as u64, read));
     }
-    Ok(Box::new(Cursor::new(head).chain(read)))
+    Ok((0, Box::new(Cursor::new(head).chain(read))))
 }
