@@ -81,6 +81,8 @@ reasons! {
     Tls = "tls",
     /// The channel's own credentials were refused.
     Credentials = "credentials",
+    /// The channel's own sender, or this host, is refused (SMTP 5yz at the greeting, EHLO or MAIL).
+    SenderRejected = "sender_rejected",
     /// The other side asks for patience (SMTP 450/451 at RCPT).
     Greylisted = "greylisted",
     /// The other side says that we send too fast (HTTP 429, SMTP 421/450 4.7.x).
