@@ -1,0 +1,285 @@
+//! From nothing to a connection that is ready for MAIL: connect, greeting, EHLO, STARTTLS, AUTH.
+//!
+//! Whatever goes wrong here is the channel's trouble: of a notification nothing has been said yet.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream as _};
+use lettre::transport::smtp::commands::{Auth, Ehlo, Starttls};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::classify::{Stage, refusal, silence};
+use super::login::Login;
+use super::options::{Timeouts, Tls};
+use super::reply::{Broken, Features, Reply, outcome};
+use super::session::Session;
+use super::tls::Trust;
+use super::wire::Wire;
+use crate::model::{Reason, Verdict};
+
+/// The most parts of one login: LOGIN has three.
+const LOGIN_STEPS: usize = 5;
+
+/// How connections of one channel are opened.
+pub struct Opener {
+    pub host: String,
+    pub port: u16,
+    pub tls: Tls,
+    pub trust: Trust,
+    /// The name that a certificate must be for.
+    pub name: ServerName<'static>,
+    pub login: Option<Login>,
+    /// What we greet with; `None` where the host has no name that a relay would take.
+    pub hello: Option<String>,
+    pub timeouts: Timeouts,
+}
+
+/// Why a connection did not come about.
+enum Trouble {
+    /// The channel's trouble.
+    Verdict(Verdict),
+    /// TLS that nobody insisted on; the same relay may be reached without.
+    TlsFailed(String),
+}
+
+impl From<Verdict> for Trouble {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}
+
+impl Opener {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// A verdict: the channel's trouble.
+    pub async fn open(&self) -> Result<Session, Verdict> {
+        let opened = match self.open_with(self.tls).await {
+            // RFC 7435 section 3: a failure of what is only opportunistic leaves cleartext, as it was before.
+            Err(Trouble::TlsFailed(why)) => {
+                log::debug!("{}: TLS failed and is not required, going on without: {why}", self.host);
+                self.open_with(Tls::None).await
+            }
+            opened => opened,
+        };
+        opened.map_err(|trouble| match trouble {
+            Trouble::Verdict(verdict) => verdict,
+            Trouble::TlsFailed(why) => tls_trouble(&why),
+        })
+    }
+
+    async fn open_with(&self, tls: Tls) -> Result<Session, Trouble> {
+        let limit = self.timeouts.opening();
+        match timeout(limit, self.steps(tls)).await {
+            Ok(result) => result,
+            Err(_) => Err(silence(Stage::Greeting, &Broken::Timeout(limit)).into()),
+        }
+    }
+
+    async fn steps(&self, tls: Tls) -> Result<Session, Trouble> {
+        let stream = self.connect().await?;
+        let hello = self.client_id(&stream);
+        let wire = Wire::new(stream);
+        if tls == Tls::Implicit {
+            self.handshake(&wire, tls).await?;
+        }
+        let mut session = self.greet(wire, &hello).await?;
+        if matches!(tls, Tls::Required | Tls::Opportunistic) {
+            self.start_tls(&mut session, tls, &hello).await?;
+        }
+        if let Some(login) = &self.login {
+            self.log_in(&mut session, login, tls).await?;
+        }
+        Ok(session)
+    }
+
+    /// Connects to the first address that answers; each gets its share of the time that is left.
+    async fn connect(&self) -> Result<TcpStream, Verdict> {
+        let limit = self.timeouts.connect;
+        let place = format!("{} port {}", self.host, self.port);
+        let trouble =
+            |reason, why: &str| Verdict::channel_trouble(reason, &format!("connect to {place}: {why}"));
+        let too_long = || trouble(Reason::Timeout, &format!("no answer within {limit:?}"));
+        let end = tokio::time::Instant::now() + limit;
+        let found = tokio::time::timeout_at(end, lookup_host((self.host.as_str(), self.port)));
+        let addresses: Vec<SocketAddr> = match found.await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            Ok(Err(error)) => return Err(trouble(Reason::Unreachable, &error.to_string())),
+            Err(_) => return Err(too_long()),
+        };
+        let mut last = trouble(Reason::Unreachable, "the name has no address");
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Without it every message waits for a delayed acknowledgement: 44 ms.
+                    stream
+                        .set_nodelay(true)
+                        .map_err(|error| trouble(Reason::LocalError, &error.to_string()))?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = trouble(Reason::Unreachable, &error.to_string()),
+                Err(_) => last = too_long(),
+            }
+        }
+        Err(last)
+    }
+
+    /// RFC 5321 section 4.1.4: a name that means something to the relay, else our address.
+    fn client_id(&self, stream: &TcpStream) -> ClientId {
+        match (&self.hello, stream.local_addr().map(|address| address.ip())) {
+            (Some(name), _) => ClientId::Domain(name.clone()),
+            (None, Ok(IpAddr::V4(address))) => ClientId::Ipv4(address),
+            (None, Ok(IpAddr::V6(address))) => match address.to_ipv4_mapped() {
+                Some(address) => ClientId::Ipv4(address),
+                None => ClientId::Ipv6(address),
+            },
+            (None, Err(_)) => ClientId::default(),
+        }
+    }
+
+    /// Waits for the greeting, then lets lettre read it and say EHLO.
+    async fn greet(&self, wire: Wire, hello: &ClientId) -> Result<Session, Verdict> {
+        let limit = self.timeouts.greeting;
+        match timeout(limit, wire.reply_arrives()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(silence(Stage::Greeting, &error.into())),
+            Err(_) => return Err(silence(Stage::Greeting, &Broken::Timeout(limit))),
+        }
+        let stream = Box::new(wire.clone());
+        let connected =
+            timeout(self.timeouts.command, AsyncSmtpConnection::connect_with_transport(stream, hello)).await;
+        let replies: Vec<Reply> = wire
+            .first_replies()
+            .iter()
+            .filter_map(|said| said.parse::<Response>().ok())
+            .map(|r| (&r).into())
+            .collect();
+        for (stage, reply) in [Stage::Greeting, Stage::Ehlo].into_iter().zip(&replies) {
+            if reply.code / 100 != 2 {
+                return Err(refusal(stage, reply));
+            }
+        }
+        let stage = if replies.is_empty() { Stage::Greeting } else { Stage::Ehlo };
+        match (connected, replies.get(1)) {
+            (Ok(Ok(smtp)), Some(ehlo)) => {
+                Ok(Session { smtp, features: Features::read(ehlo), wire, carried: 0 })
+            }
+            (Ok(Ok(_)), None) => Err(silence(stage, &Broken::Garbled("no answer to EHLO".into()))),
+            (Ok(Err(error)), _) => {
+                let broken = outcome(Err(error), wire.has_ended()).err();
+                Err(silence(
+                    stage,
+                    &broken.unwrap_or_else(|| Broken::Garbled("a refusal out of turn".into())),
+                ))
+            }
+            (Err(_), _) => Err(silence(stage, &Broken::Timeout(self.timeouts.command))),
+        }
+    }
+
+    async fn start_tls(&self, session: &mut Session, tls: Tls, hello: &ClientId) -> Result<(), Trouble> {
+        let required = tls == Tls::Required;
+        let limit = self.timeouts.command;
+        if !session.features.starttls {
+            return match required {
+                true => Err(tls_trouble("the relay does not offer STARTTLS").into()),
+                false => Ok(()),
+            };
+        }
+        match session.command(Starttls, limit).await {
+            Ok(reply) if reply.code == 220 => {}
+            Ok(reply) if required || reply.code == 421 => return Err(refusal(Stage::StartTls, &reply).into()),
+            Ok(_) => return Ok(()),
+            Err(broken) => return Err(silence(Stage::StartTls, &broken).into()),
+        }
+        self.handshake(&session.wire, tls).await?;
+        // What was offered before TLS may have been anybody's (RFC 3207 section 4.2).
+        match session.command(Ehlo::new(hello.clone()), limit).await {
+            Ok(reply) if reply.code / 100 == 2 => session.features = Features::read(&reply),
+            Ok(reply) => return Err(refusal(Stage::Ehlo, &reply).into()),
+            Err(broken) => return Err(silence(Stage::Ehlo, &broken).into()),
+        }
+        Ok(())
+    }
+
+    async fn handshake(&self, wire: &Wire, tls: Tls) -> Result<(), Trouble> {
+        let connector = match tls.verifies() {
+            true => self.trust.verifying(),
+            false => self.trust.anybody(),
+        }
+        .map_err(|why| tls_trouble(&why))?;
+        let limit = self.timeouts.command;
+        let why = match timeout(limit, wire.start_tls(connector, self.name.clone())).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {limit:?}"),
+        };
+        match tls.verifies() {
+            true => Err(tls_trouble(&format!("TLS with {}: {why}", self.host)).into()),
+            false => Err(Trouble::TlsFailed(why)),
+        }
+    }
+
+    async fn log_in(&self, session: &mut Session, login: &Login, tls: Tls) -> Result<(), Verdict> {
+        // The options allow no other combination; a name may still lead elsewhere than it says.
+        let is_here = || session.wire.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+        if !tls.verifies() && !is_here() {
+            return Err(tls_trouble("a password is not sent to another host without verified TLS"));
+        }
+        let refused = |why: &str| Verdict::channel_trouble(Reason::Credentials, &format!("AUTH: {why}"));
+        let mechanism = login
+            .choose(&session.features.auth)
+            .ok_or_else(|| refused("the relay offers no way to log in that is configured"))?;
+        let credentials = login.credentials().await.map_err(|why| refused(&why))?;
+        match dialogue(session, mechanism, credentials, self.timeouts.command).await {
+            Ok(reply) if reply.code / 100 == 2 => Ok(()),
+            Ok(reply) => {
+                let text = login.scrubbed(&reply.text());
+                login.forget();
+                Err(refusal(Stage::Auth, &Reply { lines: vec![text], ..reply }))
+            }
+            Err(broken) => Err(silence(Stage::Auth, &broken)),
+        }
+    }
+}
+
+/// The parts of one login, until the relay says yes or no.
+async fn dialogue(
+    session: &mut Session,
+    mechanism: Mechanism,
+    credentials: Credentials,
+    limit: Duration,
+) -> Result<Reply, Broken> {
+    let garbled = |error: lettre::transport::smtp::Error| Broken::Garbled(error.to_string());
+    let first = Auth::new(mechanism, credentials.clone(), None).map_err(garbled)?;
+    let mut reply = session.command(first, limit).await?;
+    for _ in 0..LOGIN_STEPS {
+        if reply.code != 334 {
+            return Ok(reply);
+        }
+        reply = match mechanism {
+            Mechanism::Login => {
+                let challenge: Response =
+                    format!("334 {}\r\n", reply.text().trim()).parse().map_err(garbled)?;
+                let next =
+                    Auth::new_from_response(mechanism, credentials.clone(), &challenge).map_err(garbled)?;
+                session.command(next, limit).await?
+            }
+            // Everything was said at once. What comes now is XOAUTH2's account of what is wrong; an empty line
+            // asks for the refusal itself.
+            _ => session.command("\r\n", limit).await?,
+        };
+    }
+    Err(Broken::Garbled("the login does not end".into()))
+}
+
+fn tls_trouble(why: &str) -> Verdict {
+    Verdict::channel_trouble(Reason::Tls, why)
+}
