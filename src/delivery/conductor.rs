@@ -12,8 +12,9 @@ use super::attempt::{Ended, attempt, envelope, unknown};
 use super::care::{Care, Chores, Found};
 use super::lane::LaneState;
 use super::outbox::{Origin, Outbox};
+use super::pace::Pace;
 use super::places::{Flight, Places};
-use super::round::Round;
+use super::round::{Round, is_trouble};
 use super::trouble::{Severity, Trouble};
 use super::{Engine, Error, LOG_TARGET, Lane, Observer, Stop, Tally, Until, record};
 use crate::clock::Clock;
@@ -63,6 +64,7 @@ pub(super) struct Conductor {
     pub(super) outbox: Outbox,
     call: Option<Call>,
     chores_last: bool,
+    pub(super) pace: Pace,
     pub(super) care: Care,
     trouble: Option<Trouble>,
     phase: Phase,
@@ -105,6 +107,7 @@ impl Conductor {
             outbox: Outbox::default(),
             call: None,
             chores_last: false,
+            pace: Pace::new(),
             trouble: None,
             phase: Phase::Running,
             tally: Tally { started_at, ended_at: started_at, ..Tally::default() },
@@ -301,7 +304,7 @@ impl Conductor {
                 self.recovered();
                 self.care.done(&chores, &found, now);
                 // From here on the store says so.
-                chores.switched_off().for_each(|channel| self.switch_on(channel));
+                chores.switched_off().for_each(|channel| self.start_lane(channel));
                 self.found(found, now);
             }
             Answer::Chores(chores, Err(error)) => {
@@ -368,6 +371,8 @@ impl Conductor {
         self.lanes[lane].ended();
         if verdict.reason == Reason::Gone {
             self.switch_off(lane, &verdict);
+        } else if is_trouble(&verdict) {
+            self.stop_lane(lane);
         }
         let worker = self.worker.id();
         let settlement = self.decide(lane, claimed, worker, started_at, verdict);
@@ -378,18 +383,23 @@ impl Conductor {
     /// The other side has gone for good: the channel is held, and what waits for it is not burnt.
     fn switch_off(&mut self, lane: usize, verdict: &Verdict) {
         let name = self.lanes[lane].lane.name.clone();
-        if !self.lanes[lane].switched_off {
+        if self.care.switched_off.iter().all(|(channel, _)| *channel != name) {
             log::error!(target: LOG_TARGET, channel = name.as_str(); "destination is gone; the channel is held");
             self.care.switched_off.push((name, format!("{}: {}", verdict.reason, verdict.detail)));
         }
-        self.lanes[lane].switched_off = true;
+        self.stop_lane(lane);
+    }
+
+    /// Begins nothing more on the lane until the store has heard of its trouble.
+    fn stop_lane(&mut self, lane: usize) {
+        self.lanes[lane].stopped = true;
         self.give_back_ready_of(lane);
     }
 
-    fn switch_on(&mut self, channel: &str) {
+    fn start_lane(&mut self, channel: &str) {
         let lane = self.lanes.iter_mut().find(|lane| lane.lane.name == channel);
         if let Some(lane) = lane {
-            lane.switched_off = false;
+            lane.stopped = false;
         }
     }
 

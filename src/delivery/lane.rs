@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pace::Fit;
 use crate::channel::Channel;
 use crate::model::{Content, Policy, Rate, Timestamp};
 use crate::store::{ClaimReply, Claimed, LimitedBy};
@@ -32,9 +33,6 @@ const LARGEST_WINDOW: usize = 1024;
 
 /// The most bytes of content that wait for a permit, estimated from what was claimed before.
 const WAITING_BYTES: usize = 8 << 20;
-
-/// What a call to the store should take at most: as long as it lasts, results wait.
-const ROUND: Duration = Duration::from_millis(4);
 
 /// A store is asked again at least this often, whatever it said: wall clocks jump.
 const LOOK: Duration = Duration::from_secs(60);
@@ -68,8 +66,8 @@ pub(super) struct LaneState {
     given_at: Instant,
     /// Whether the log has told of its trouble.
     pub(super) trouble_told: bool,
-    /// Whether its destination is gone and the store does not know yet; nothing begins then.
-    pub(super) switched_off: bool,
+    /// Whether it has met trouble that the store has yet to hear of; nothing begins until then.
+    pub(super) stopped: bool,
 }
 
 impl LaneState {
@@ -89,7 +87,7 @@ impl LaneState {
             look_at: now,
             given_at: now,
             trouble_told: false,
-            switched_off: false,
+            stopped: false,
         }
     }
 
@@ -128,7 +126,7 @@ impl LaneState {
 
     /// How many it would claim at `now`, whatever it waits for.
     pub(super) fn wish(&self) -> usize {
-        if self.switched_off {
+        if self.stopped {
             return 0;
         }
         let free = (self.lane.max_in_flight.saturating_sub(self.under_way))
@@ -162,9 +160,9 @@ impl LaneState {
         matches!(self.limited_by, LimitedBy::Paused(_))
     }
 
-    /// Takes what the store gave in a call that took `took`; `wall` is what the wall clock says `now`.
-    pub(super) fn receive(&mut self, reply: ClaimReply, took: Duration, now: Instant, wall: Timestamp) {
-        self.fit_window(&reply, took);
+    /// Takes what the store gave; `wall` is what the wall clock says `now`.
+    pub(super) fn receive(&mut self, reply: ClaimReply, fit: Fit, now: Instant, wall: Timestamp) {
+        self.fit_window(&reply, fit);
         if !reply.claimed.is_empty() {
             let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
             self.typical_bytes = bytes / reply.claimed.len();
@@ -185,13 +183,13 @@ impl LaneState {
     }
 
     /// Asks for more at a time when the channel ran dry meanwhile, and for less when calls take too long.
-    fn fit_window(&mut self, reply: &ClaimReply, took: Duration) {
+    fn fit_window(&mut self, reply: &ClaimReply, fit: Fit) {
         let least = 2 * self.lane.max_in_flight.clamp(1, LARGEST_WINDOW / 2);
         let ran_dry = self.ready.is_empty() && reply.limited_by == LimitedBy::Nothing;
-        if took > 2 * ROUND {
-            self.window = (self.window / 2).max(least);
-        } else if ran_dry && took < ROUND {
-            self.window = (self.window * 2).min(LARGEST_WINDOW);
+        match fit {
+            Fit::TooLong => self.window = (self.window / 2).max(least),
+            Fit::Short if ran_dry => self.window = (self.window * 2).min(LARGEST_WINDOW),
+            Fit::Short | Fit::Right => {}
         }
     }
 

@@ -15,6 +15,7 @@ mod conductor;
 mod error;
 mod lane;
 mod outbox;
+mod pace;
 mod places;
 mod record;
 mod round;

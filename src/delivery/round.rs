@@ -6,9 +6,15 @@ use tokio::time::Instant;
 
 use super::conductor::Conductor;
 use super::outbox::{Origin, Outbox};
+use super::pace::Fit;
 use super::{care::Found, record};
 use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
+
+/// Whether the whole channel is kept back after this verdict (model::Breaker).
+pub(super) fn is_trouble(verdict: &Verdict) -> bool {
+    verdict.scope == Scope::Channel || verdict.retry_after.is_some()
+}
 
 /// An exchange that is under way.
 pub(super) struct Round {
@@ -73,12 +79,13 @@ impl Conductor {
     pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, took: Duration, now: Instant) {
         let Round { exchange, origins, claimers } = round;
         self.tally.ended_at = self.clock.now();
+        let fit = self.pace.judge(took);
         for ((settlement, origin), settled) in exchange.settle.into_iter().zip(origins).zip(exchanged.settled)
         {
             self.settled(&settlement, origin, settled, now);
         }
         for ((lane, claim), reply) in claimers.into_iter().zip(exchange.claim).zip(exchanged.claims) {
-            self.claimed(lane, claim.limit, reply, took, now);
+            self.claimed(lane, claim.limit, reply, fit, now);
         }
         if self.is_draining() {
             self.give_back_ready();
@@ -97,6 +104,11 @@ impl Conductor {
     fn settled(&mut self, settlement: &Settlement, origin: Origin, settled: bool, now: Instant) {
         let lane = &mut self.lanes[origin.lane()];
         if lane.is_paused() {
+            lane.look_by(now);
+        }
+        if is_trouble(&settlement.verdict) {
+            // From here on the store keeps it back.
+            lane.stopped = false;
             lane.look_by(now);
         }
         if settlement.transition.status == Status::Pending {
@@ -140,11 +152,11 @@ impl Conductor {
         }
     }
 
-    fn claimed(&mut self, lane: usize, limit: u32, reply: ClaimReply, took: Duration, now: Instant) {
+    fn claimed(&mut self, lane: usize, limit: u32, reply: ClaimReply, fit: Fit, now: Instant) {
         let unused = u64::from(limit) - reply.claimed.len() as u64;
         self.remaining = self.remaining.map(|remaining| remaining + unused);
-        self.lanes[lane].receive(reply, took, now, self.tally.ended_at);
-        if self.lanes[lane].switched_off {
+        self.lanes[lane].receive(reply, fit, now, self.tally.ended_at);
+        if self.lanes[lane].stopped {
             self.give_back_ready_of(lane);
         }
     }

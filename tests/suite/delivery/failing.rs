@@ -1,0 +1,164 @@
+//! A store whose writes fail for a while, around a real one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use notifyctl::model::{Id, NewNotification, Timestamp};
+use notifyctl::store::{
+    Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
+    Exchange, Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord,
+    Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, User, Worker, Writer,
+};
+
+/// A store whose exchanges fail when the script says so; all else is the real one's.
+pub struct Failing {
+    pub store: Box<dyn Store>,
+    pub fails: Box<dyn FnMut(&Exchange) -> Option<ErrorKind> + Send>,
+    /// How many exchanges have failed.
+    pub failures: Arc<AtomicUsize>,
+}
+
+impl Writer for Failing {
+    fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
+        match (self.fails)(exchange) {
+            None => self.store.exchange(exchange),
+            Some(kind) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                let what = format!("on purpose: {kind:?}");
+                Err(Error { doing: "write results to", path: "n.db".into(), what, kind })
+            }
+        }
+    }
+
+    fn enqueue(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        new: &[NewNotification],
+    ) -> Result<Vec<Enqueued>> {
+        self.store.enqueue(now, until, new)
+    }
+
+    fn enqueue_batch(
+        &mut self,
+        now: Timestamp,
+        batch: &NewBatch,
+        rows: &mut dyn FnMut() -> Next,
+    ) -> Result<Option<BatchReceipt>> {
+        self.store.enqueue_batch(now, batch, rows)
+    }
+
+    fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
+        self.store.register(now, name)
+    }
+
+    fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {
+        self.store.orphans(me, lease, limit)
+    }
+
+    fn extend(&mut self, worker: Id, until: Timestamp) -> Result<()> {
+        self.store.extend(worker, until)
+    }
+
+    fn expire(&mut self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.store.expire(now, limit)
+    }
+
+    fn cancel(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.store.cancel(now, which)
+    }
+
+    fn hold(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.store.hold(now, which)
+    }
+
+    fn release(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.store.release(now, which)
+    }
+
+    fn requeue(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
+        self.store.requeue(now, which)
+    }
+
+    fn purge(&mut self, purge: &Purge) -> Result<Purged> {
+        self.store.purge(purge)
+    }
+
+    fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()> {
+        self.store.hold_channel(now, channel, reason)
+    }
+
+    fn release_channel(&mut self, channel: &str) -> Result<bool> {
+        self.store.release_channel(channel)
+    }
+
+    fn record_pass(&mut self, pass: &PassRecord) -> Result<()> {
+        self.store.record_pass(pass)
+    }
+
+    fn set_user(&mut self, user: &User) -> Result<()> {
+        self.store.set_user(user)
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        self.store.checkpoint()
+    }
+}
+
+impl Reader for Failing {
+    fn identity(&self) -> Result<Identity> {
+        self.store.identity()
+    }
+
+    fn get(&self, id: Id) -> Result<Option<Notification>> {
+        self.store.get(id)
+    }
+
+    fn attempts(&self, id: Id) -> Result<Vec<Attempt>> {
+        self.store.attempts(id)
+    }
+
+    fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Summary>> {
+        self.store.list(filter, page)
+    }
+
+    fn counts(&self) -> Result<Counts> {
+        self.store.counts()
+    }
+
+    fn due(&self, now: Timestamp) -> Result<Vec<Due>> {
+        self.store.due(now)
+    }
+
+    fn batch(&self, id: Id) -> Result<Option<Batch>> {
+        self.store.batch(id)
+    }
+
+    fn channels(&self, now: Timestamp) -> Result<Vec<ChannelState>> {
+        self.store.channels(now)
+    }
+
+    fn last_pass(&self) -> Result<Option<PassRecord>> {
+        self.store.last_pass()
+    }
+
+    fn user(&self, id: &str) -> Result<Option<User>> {
+        self.store.user(id)
+    }
+}
+
+impl Admin for Failing {
+    fn check(&self) -> Result<Vec<Finding>> {
+        self.store.check()
+    }
+
+    fn stats(&self) -> Result<Vec<TableStats>> {
+        self.store.stats()
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        self.store.backup(to)
+    }
+}

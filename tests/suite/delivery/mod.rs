@@ -1,0 +1,289 @@
+//! The delivery engine: scripted channels at one end, a real store at the other.
+
+mod failing;
+mod rig;
+mod trouble;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notifyctl::delivery::{Budget, Lane, Until};
+use notifyctl::model::{NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
+use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection};
+use tokio::sync::Notify;
+
+use rig::{Rig, Scripted, lane, notification, runtime};
+
+#[test]
+fn all_that_is_due_is_delivered_exactly_once_over_all_channels() {
+    let rig = Rig::new();
+    let (a, b) = (Scripted::accepting(), Scripted::accepting());
+    let mut expected: BTreeSet<_> = rig.enqueue("a", 700).into_iter().collect();
+    expected.extend(rig.enqueue("b", 300));
+    let tally = rig.pass(vec![lane("a", &a), lane("b", &b)]);
+    assert_eq!((tally.total.sent, tally.channels["a"].sent, tally.channels["b"].sent), (1000, 700, 300));
+    let seen: Vec<_> = a.ids().into_iter().chain(b.ids()).collect();
+    assert_eq!(seen.len(), 1000);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn no_more_attempts_are_under_way_than_the_channel_allows() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 100);
+    rig.pass(vec![Lane { max_in_flight: 3, ..lane("a", &channel) }]);
+    assert_eq!(channel.most(), 3);
+}
+
+#[test]
+fn a_channel_that_hangs_costs_only_its_own_places() {
+    let rig = Rig::new();
+    let hung = Scripted::hanging();
+    let others = Arc::new(Notify::new());
+    let ring = Arc::clone(&others);
+    let healthy = Scripted::new(move |_| {
+        ring.notify_one();
+        std::future::ready(Verdict::sent("ok"))
+    });
+    rig.enqueue("hung", 2000);
+    rig.enqueue("healthy", 1000);
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    // More permits than there are places, so that it would take them all if it could.
+    let hung_lane = Lane { max_in_flight: 5000, ..lane("hung", &hung) };
+    let run = rig.deliver(store, worker, vec![hung_lane, lane("healthy", &healthy)]);
+    let tally = runtime().block_on(async {
+        let mut run = tokio::spawn(run);
+        while healthy.ids().len() < 1000 {
+            tokio::select! {
+                () = others.notified() => {}
+                ended = &mut run => panic!("ended before the healthy ones were sent: {ended:?}"),
+            }
+        }
+        rig.stop.drain.cancel();
+        rig.stop.abandon.cancel();
+        run.await.unwrap().unwrap()
+    });
+    assert_eq!(tally.channels["healthy"].sent, 1000);
+    assert!(hung.ids().len() < 1024, "{} of the places", hung.ids().len());
+    assert_eq!(tally.channels["hung"].deferred, hung.ids().len() as u64);
+}
+
+#[test]
+fn a_channel_that_panics_leaves_an_unknown_end_and_the_pass_goes_on() {
+    let rig = Rig::new();
+    let ids = rig.enqueue("a", 20);
+    let bad = ids[7];
+    let channel = Scripted::new(move |envelope| {
+        assert_ne!(envelope.id, bad, "a defect, on purpose");
+        std::future::ready(Verdict::sent("ok"))
+    });
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.total.sent, tally.total.deferred), (19, 1));
+    let attempts = rig.store().attempts(bad).unwrap();
+    assert_eq!((attempts[0].outcome, attempts[0].reason), (Some(Outcome::Unknown), Some(Reason::LocalError)));
+}
+
+#[test]
+fn what_is_deferred_is_due_again_after_its_wait_and_dead_after_the_last() {
+    let rig = Rig::new();
+    let channel = Scripted::answering(Verdict::new(Outcome::Deferred, Reason::TemporaryFailure, "451"));
+    let id = rig.enqueue("a", 1)[0];
+    for (wait, deferred, dead) in [(40, 1, 0), (80, 1, 0), (0, 0, 1)] {
+        let tally = rig.pass(vec![lane("a", &channel)]);
+        assert_eq!((tally.total.deferred, tally.total.dead), (deferred, dead));
+        assert_eq!(rig.pass(vec![lane("a", &channel)]).total.deferred, 0, "not due yet");
+        rig.pass_time(Duration::from_secs(wait));
+    }
+    assert_eq!(rig.status(id), Status::Dead);
+    let ids = channel.stable_ids();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| *id == ids[0]), "the same id on every attempt: {ids:?}");
+}
+
+#[test]
+fn a_limit_is_used_up_exactly_and_the_rest_is_left_pending() {
+    let mut rig = Rig::new();
+    rig.budget = Budget { limit: Some(25), max_time: None };
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 40);
+    assert_eq!(rig.pass(vec![lane("a", &channel)]).total.sent, 25);
+    assert_eq!(rig.store().counts().unwrap().of(Status::Pending), 15);
+}
+
+#[test]
+fn when_the_time_is_used_up_what_is_under_way_ends_and_the_rest_is_given_back() {
+    let mut rig = Rig::new();
+    rig.budget = Budget { limit: None, max_time: Some(Duration::from_millis(100)) };
+    let channel = Scripted::new(|_| async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Verdict::sent("ok")
+    });
+    let ids = rig.enqueue("a", 40);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.total.sent, tally.given_back > 0), (4, true));
+    assert_eq!(rig.store().counts().unwrap().of(Status::Pending), 36);
+    let attempts = rig.store().get(*ids.last().unwrap()).unwrap().unwrap().summary.attempts;
+    assert_eq!(attempts, 0, "what has not begun is as if never claimed");
+}
+
+#[test]
+fn draining_finishes_what_is_under_way_and_abandons_it_after_the_bound() {
+    let mut rig = Rig::new();
+    rig.stop.bound = Duration::from_millis(50);
+    let drain = rig.stop.drain.clone();
+    let channel = Scripted::new(move |envelope| {
+        drain.cancel();
+        async move {
+            if envelope.id % 2 == 0 {
+                std::future::pending::<()>().await;
+            }
+            Verdict::sent("ok")
+        }
+    });
+    rig.enqueue("a", 40);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.total.sent, tally.total.deferred), (2, 2));
+    let unknown = channel.ids().into_iter().find(|id| id % 2 == 0).unwrap();
+    let attempts = rig.store().attempts(unknown).unwrap();
+    assert_eq!((attempts[0].outcome, attempts[0].reason), (Some(Outcome::Unknown), Some(Reason::NoAnswer)));
+    assert_eq!(rig.store().counts().unwrap().of(Status::Sending), 0);
+}
+
+#[test]
+fn critical_ones_go_first() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 50);
+    let critical = NewNotification { priority: Priority::Critical, ..notification("a") };
+    let critical = rig.enqueue_like(4, &critical);
+    rig.pass(vec![lane("a", &channel)]);
+    let first: BTreeSet<_> = channel.ids().into_iter().take(4).collect();
+    assert_eq!(first, critical.into_iter().collect());
+}
+
+#[test]
+fn what_is_past_its_last_useful_moment_expires_and_is_never_attempted() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    let brief =
+        NewNotification { expires_at: Some(rig.now().plus(Duration::from_secs(60))), ..notification("a") };
+    // More than one bite.
+    rig.enqueue_like(1200, &brief);
+    rig.pass_time(Duration::from_secs(61));
+    rig.enqueue("a", 3);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.total.sent, tally.expired()), (3, 1200));
+}
+
+/// Claims up to `n` as a worker of its own that dies without a trace, so that all of it counts as begun.
+fn claim_and_die(rig: &Rig, n: u32) {
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "other:2:2").unwrap();
+    let claim = Claim {
+        channel: "a".into(),
+        limit: n,
+        rates: Vec::new(),
+        lease: Duration::from_secs(60),
+        lease_token: 99,
+    };
+    let exchange =
+        Exchange { now: rig.now(), worker: worker.id(), claim: vec![claim], ..Exchange::default() };
+    assert_eq!(store.exchange(&exchange).unwrap().claims[0].claimed.len(), n as usize);
+}
+
+#[test]
+fn what_a_dead_worker_had_begun_ends_as_unknown_and_goes_out_in_the_same_pass() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    let ids = rig.enqueue("a", 10);
+    claim_and_die(&rig, 3);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.orphans, tally.total.sent, tally.total.deferred), (3, 10, 0));
+    let attempts = rig.store().attempts(ids[0]).unwrap();
+    assert_eq!(attempts[0].reason, Some(Reason::WorkerDied));
+    assert_eq!(attempts[1].outcome, Some(Outcome::Sent));
+}
+
+#[test]
+fn what_kills_three_workers_in_a_row_is_poison() {
+    let mut rig = Rig::new();
+    let channel = Scripted::accepting();
+    let id = rig.enqueue("a", 1)[0];
+    // Passes that settle the first two deaths and attempt nothing themselves.
+    rig.budget = Budget { limit: Some(0), max_time: None };
+    for _ in 0..2 {
+        claim_and_die(&rig, 1);
+        assert_eq!(rig.pass(vec![lane("a", &channel)]).orphans, 1);
+    }
+    claim_and_die(&rig, 1);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.total.dead, channel.ids().len()), (1, 0));
+    assert_eq!(rig.status(id), Status::Dead);
+}
+
+#[test]
+fn an_unknown_end_is_held_where_the_channel_says_so() {
+    let rig = Rig::new();
+    let channel = Scripted::answering(Verdict::new(Outcome::Unknown, Reason::NoAnswer, "silence"));
+    let id = rig.enqueue("a", 1)[0];
+    let mut lane = lane("a", &channel);
+    lane.policy = Policy { on_unknown: OnUnknown::Hold, ..lane.policy };
+    assert_eq!(rig.pass(vec![lane]).total.held, 1);
+    assert_eq!(rig.status(id), Status::Held);
+}
+
+#[test]
+fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing() {
+    let rig = Arc::new(Rig::new());
+    let id = rig.enqueue("a", 1)[0];
+    let thief = Arc::clone(&rig);
+    let channel = Scripted::new(move |_| {
+        let mut store = thief.store();
+        let other = store.register(thief.now(), "other:2:2").unwrap();
+        // Nobody gives a sign of life within no time: the other one takes us for hung.
+        let give_back = |claimed: Claimed| GiveBack {
+            id: claimed.id,
+            attempt: claimed.attempt,
+            lease_token: claimed.lease_token,
+            channel: claimed.channel,
+            batch_id: claimed.batch_id,
+        };
+        std::thread::sleep(Duration::from_millis(5));
+        let orphans = store.orphans(other.id(), Duration::ZERO, 10).unwrap();
+        let give_back = orphans.into_iter().map(|orphan| give_back(orphan.claimed)).collect();
+        let exchange = Exchange { now: thief.now(), worker: other.id(), give_back, ..Exchange::default() };
+        store.exchange(&exchange).unwrap();
+        let hold = Selection::Ids(vec![id]);
+        store.hold(thief.now(), &hold).unwrap();
+        std::future::ready(Verdict::sent("ok"))
+    });
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert_eq!((tally.leases_lost, tally.total.sent), (1, 0));
+    assert_eq!(rig.status(id), Status::Held);
+}
+
+#[test]
+fn until_shutdown_it_waits_and_a_wake_up_makes_it_look_at_once() {
+    let mut rig = Rig::new();
+    rig.until = Until::Shutdown;
+    let drain = rig.stop.drain.clone();
+    let channel = Scripted::new(move |_| {
+        drain.cancel();
+        std::future::ready(Verdict::sent("ok"))
+    });
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let run = rig.deliver(store, worker, vec![lane("a", &channel)]);
+    let tally = runtime().block_on(async {
+        let run = tokio::spawn(run);
+        // It has looked in vain, and would look again in a minute.
+        rig.rounds.notified().await;
+        rig.enqueue("a", 1);
+        rig.wake.notify_one();
+        run.await.unwrap().unwrap()
+    });
+    assert_eq!(tally.total.sent, 1);
+}

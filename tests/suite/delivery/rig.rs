@@ -1,0 +1,238 @@
+//! The engine on a real store, with scripted channels and a clock that stands still until it is moved.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use notifyctl::channel::{Attempt, Channel, Envelope};
+use notifyctl::clock::Clock;
+use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Stop, Tally, Until};
+use notifyctl::model::{
+    Content, Id, NewNotification, OnUnknown, Policy, Priority, Status, Timestamp, Verdict,
+};
+use notifyctl::store::{Access, Handle, Options, Store, Worker, open};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// When every test begins.
+const START: Timestamp = Timestamp(1_800_000_000_000);
+
+/// A clock that stands still until it is moved.
+pub struct Standing(AtomicI64);
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A store of its own, and what an engine on it needs.
+pub struct Rig {
+    folder: tempfile::TempDir,
+    clock: Arc<Standing>,
+    pub stop: Stop,
+    pub wake: Arc<Notify>,
+    /// Rung after every round.
+    pub rounds: Arc<Notify>,
+    pub budget: Budget,
+    pub until: Until,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let stop = Stop {
+            drain: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+            bound: Duration::from_secs(10),
+            patience: Duration::from_secs(10),
+        };
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            clock: Arc::new(Standing(AtomicI64::new(START.0))),
+            stop,
+            wake: Arc::new(Notify::new()),
+            rounds: Arc::new(Notify::new()),
+            budget: Budget::default(),
+            until: Until::Idle,
+        }
+    }
+
+    /// The store, once more each time.
+    pub fn store(&self) -> Box<dyn Store> {
+        let url = format!("sqlite://{}", self.folder.path().join("n.db").display()).parse().expect("a URL");
+        let options = Options { url, busy_timeout: Duration::from_secs(10) };
+        open(&options, Access::Create, self.now()).expect("open")
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn pass_time(&self, time: Duration) {
+        self.clock.0.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// Enqueues `n` on `channel`.
+    pub fn enqueue(&self, channel: &str, n: usize) -> Vec<Id> {
+        self.enqueue_like(n, &notification(channel))
+    }
+
+    pub fn enqueue_like(&self, n: usize, like: &NewNotification) -> Vec<Id> {
+        let new = vec![like.clone(); n];
+        let enqueued = self.store().enqueue(self.now(), self.now(), &new).expect("enqueue");
+        enqueued.into_iter().map(|one| one.id).collect()
+    }
+
+    pub fn status(&self, id: Id) -> Status {
+        self.store().get(id).expect("get").expect("there").summary.status
+    }
+
+    /// Runs a pass to its end.
+    pub fn pass(&self, lanes: Vec<Lane>) -> Tally {
+        self.run(self.store(), lanes).expect("a pass")
+    }
+
+    /// Runs a pass over this store.
+    pub fn run(&self, mut store: Box<dyn Store>, lanes: Vec<Lane>) -> Result<Tally, Error> {
+        let worker = store.register(self.now(), "test:1:1").expect("register");
+        let outcome = runtime().block_on(self.deliver(store, worker, lanes));
+        let findings = self.store().check().expect("check");
+        assert!(findings.is_empty(), "{findings:?}");
+        outcome
+    }
+
+    /// The engine's future, for tests that do something beside it.
+    pub fn deliver(
+        &self,
+        store: Box<dyn Store>,
+        worker: Box<dyn Worker>,
+        lanes: Vec<Lane>,
+    ) -> impl Future<Output = Result<Tally, Error>> + Send + use<> {
+        let rounds = Arc::clone(&self.rounds);
+        let (handle, _thread) = Handle::start(store).expect("a thread");
+        let engine = Engine {
+            store: handle,
+            worker,
+            worker_name: "test:1:1".into(),
+            lanes,
+            clock: self.clock.clone(),
+            random: fastrand::Rng::with_seed(7),
+            until: self.until,
+            budget: self.budget,
+            stop: self.stop.clone(),
+            wake: Arc::clone(&self.wake),
+            observer: Box::new(move |_| rounds.notify_one()),
+        };
+        async move {
+            let limit = Duration::from_secs(30);
+            tokio::time::timeout(limit, delivery::run(engine)).await.expect("the engine hangs")
+        }
+    }
+}
+
+/// A runtime like `send-pending`'s.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+pub fn notification(channel: &str) -> NewNotification {
+    NewNotification {
+        channel: channel.into(),
+        content: Content {
+            recipient: "ops@example.org".into(),
+            message: "hello".into(),
+            ..Content::default()
+        },
+        user_id: None,
+        priority: Priority::Normal,
+        not_before: None,
+        expires_at: None,
+        idempotency_key: None,
+    }
+}
+
+/// A lane with room for four, that retries after 30 s and then after 60 s.
+pub fn lane(name: &str, channel: &Arc<Scripted>) -> Lane {
+    Lane {
+        name: name.into(),
+        channel: Arc::clone(channel) as Arc<dyn Channel>,
+        policy: Policy {
+            retry: "30s, 60s".parse().expect("a schedule"),
+            on_unknown: OnUnknown::Retry,
+            give_up_after: Duration::from_secs(86_400),
+        },
+        rates: Vec::new(),
+        max_in_flight: 4,
+        longest_attempt: Duration::from_secs(30),
+    }
+}
+
+type Script = dyn Fn(Envelope) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync;
+
+/// A channel that does what its script says, and remembers what it was handed.
+pub struct Scripted {
+    script: Box<Script>,
+    seen: Mutex<Vec<(Id, String)>>,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Scripted {
+    pub fn new<F>(script: impl Fn(Envelope) -> F + Send + Sync + 'static) -> Arc<Self>
+    where
+        F: Future<Output = Verdict> + Send + 'static,
+    {
+        Arc::new(Self {
+            script: Box::new(move |envelope| Box::pin(script(envelope))),
+            seen: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        })
+    }
+
+    /// A channel that answers at once, always the same.
+    pub fn answering(verdict: Verdict) -> Arc<Self> {
+        Self::new(move |_| std::future::ready(verdict.clone()))
+    }
+
+    /// A channel that accepts all.
+    pub fn accepting() -> Arc<Self> {
+        Self::answering(Verdict::sent("ok"))
+    }
+
+    /// A channel that never answers.
+    pub fn hanging() -> Arc<Self> {
+        Self::new(|_| std::future::pending())
+    }
+
+    /// The ids of all attempts, in their order.
+    pub fn ids(&self) -> Vec<Id> {
+        self.seen.lock().expect("whole").iter().map(|(id, _)| *id).collect()
+    }
+
+    /// The stable ids of all attempts, in their order.
+    pub fn stable_ids(&self) -> Vec<String> {
+        self.seen.lock().expect("whole").iter().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The most attempts that were under way at once.
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+}
+
+impl Channel for Scripted {
+    fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
+        Box::pin(async move {
+            self.seen.lock().expect("whole").push((envelope.id, envelope.stable_id.clone()));
+            self.most.fetch_max(self.under_way.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            // Others begin while this one is under way.
+            tokio::task::yield_now().await;
+            let verdict = (self.script)(envelope.clone()).await;
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
+            verdict
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! A channel in trouble, and a store in trouble.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use notifyctl::delivery::Error;
+use notifyctl::model::{Outcome, Reason, Status, Verdict};
+use notifyctl::store::{ErrorKind, Exchange};
+
+use super::failing::Failing;
+use super::rig::{Rig, Scripted, lane};
+
+#[test]
+fn a_channel_in_trouble_is_left_after_one_round_and_then_probed_by_one_attempt() {
+    let rig = Rig::new();
+    let up = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&up);
+    let channel = Scripted::new(move |_| {
+        let verdict = match is_up.load(Ordering::Relaxed) {
+            true => Verdict::sent("ok"),
+            false => Verdict::channel_trouble(Reason::Unreachable, "refused"),
+        };
+        std::future::ready(verdict)
+    });
+    let ids = rig.enqueue("a", 50);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    let first = channel.ids().len();
+    assert!(first <= 4 && tally.total.deferred == first as u64, "{first} attempts, {tally:?}");
+    assert!(rig.pass(vec![lane("a", &channel)]).total.deferred == 0, "paused");
+
+    rig.pass_time(Duration::from_secs(10));
+    assert_eq!(rig.pass(vec![lane("a", &channel)]).total.deferred, 1, "one probes");
+
+    rig.pass_time(Duration::from_secs(30));
+    up.store(true, Ordering::Relaxed);
+    assert_eq!(rig.pass(vec![lane("a", &channel)]).total.sent, 50, "the probe got through, the rest follow");
+    let notification = rig.store().get(ids[0]).unwrap().unwrap();
+    assert_eq!(notification.retries, 0, "the channel's trouble uses up no retry");
+}
+
+#[test]
+fn a_destination_that_is_gone_holds_the_channel_and_burns_nothing_more() {
+    let rig = Rig::new();
+    let channel = Scripted::answering(Verdict::new(Outcome::Rejected, Reason::Gone, "410 Gone"));
+    rig.enqueue("a", 50);
+    let tally = rig.pass(vec![lane("a", &channel)]);
+    assert!(tally.total.dead <= 8, "{tally:?}");
+    let store = rig.store();
+    assert_eq!(store.counts().unwrap().of(Status::Pending), 50 - tally.total.dead);
+    let states = store.channels(rig.now()).unwrap();
+    assert_eq!(states[0].held.as_ref().map(|(_, reason)| reason.as_str()), Some("gone: 410 Gone"));
+}
+
+/// Fails the first `n` exchanges that `meant` picks.
+fn failing(
+    rig: &Rig,
+    kind: ErrorKind,
+    n: usize,
+    meant: fn(&Exchange) -> bool,
+) -> (Failing, Arc<AtomicUsize>) {
+    let failures = Arc::new(AtomicUsize::new(0));
+    let failed = Arc::clone(&failures);
+    let fails = Box::new(move |exchange: &Exchange| {
+        (meant(exchange) && failed.load(Ordering::Relaxed) < n).then_some(kind)
+    });
+    (Failing { store: rig.store(), fails, failures: Arc::clone(&failures) }, failures)
+}
+
+#[test]
+fn what_was_delivered_is_not_sent_again_because_its_result_found_no_room() {
+    for kind in [ErrorKind::Full, ErrorKind::Io, ErrorKind::Busy] {
+        let rig = Rig::new();
+        let channel = Scripted::accepting();
+        rig.enqueue("a", 30);
+        let (store, failures) = failing(&rig, kind, 4, |exchange| !exchange.settle.is_empty());
+        let tally = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap();
+        assert_eq!((tally.total.sent, channel.ids().len()), (30, 30), "{kind:?}");
+        assert_eq!(failures.load(Ordering::Relaxed), 4);
+    }
+}
+
+#[test]
+fn while_results_find_no_room_nothing_more_begins_and_patience_ends() {
+    let mut rig = Rig::new();
+    rig.stop.patience = Duration::from_millis(200);
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 100);
+    let (store, _) = failing(&rig, ErrorKind::Full, usize::MAX, |exchange| !exchange.settle.is_empty());
+    let error = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap_err();
+    assert!(matches!(error, Error::Store(error) if error.kind == ErrorKind::Full));
+    assert!(channel.ids().len() <= 16, "{} were sent without room for a result", channel.ids().len());
+}
+
+#[test]
+fn a_full_disk_before_anything_was_delivered_ends_the_pass_at_once() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 10);
+    let (store, failures) = failing(&rig, ErrorKind::Full, usize::MAX, |_| true);
+    let error = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap_err();
+    assert!(matches!(error, Error::Store(error) if error.kind == ErrorKind::Full));
+    assert_eq!((channel.ids().len(), failures.load(Ordering::Relaxed)), (0, 1));
+}
+
+#[test]
+fn a_store_that_is_busy_for_a_moment_is_asked_again() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 10);
+    let (store, failures) = failing(&rig, ErrorKind::Busy, 3, |_| true);
+    assert_eq!(rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap().total.sent, 10);
+    assert_eq!(failures.load(Ordering::Relaxed), 3);
+}
