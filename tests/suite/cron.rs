@@ -23,11 +23,10 @@ fn cron_delivers_what_was_enqueued_within_a_minute_and_is_silent() {
     let id =
         system.run(&format!("{PROGRAM} enqueue --to ops@example.org --subject Grüße 'the disk is full'"));
     assert!(id.status.success(), "{id:?}");
-    // What cron's own programs have to tell goes the same way.
-    system.crontab(&format!(
-        "{}* * * * * sh -c 'exit 3' || {PROGRAM} enqueue --to ops@example.org --subject 'backup failed' \"exit code $?\"\n",
-        crontab()
-    ));
+    // The example in the crontab, now: a program that fails.
+    system.write("usr/local/sbin/backup", "#!/bin/sh\nexit 3\n");
+    system.make_program("usr/local/sbin/backup");
+    system.crontab(&crontab().replace("#30 2 * * *", "* * * * *"));
     let mut cron = Cron(system.command("/usr/sbin/cron").arg("-f").spawn().expect("start cron"));
     let inbox = system.path("var/lib/notifyctl/outbox/new");
     let until = Instant::now() + PATIENCE;
@@ -93,8 +92,17 @@ struct System {
 impl System {
     fn new() -> Self {
         let system = Self { folder: tempfile::tempdir().expect("a folder of our own") };
-        for folder in ["etc/pam.d", "var/spool/cron/crontabs", "var/run", "var/backups", "dev", "root", "tmp"]
-        {
+        for folder in [
+            "etc/pam.d",
+            "var/spool/cron/crontabs",
+            "run",
+            "var/run",
+            "var/backups",
+            "usr/local/sbin",
+            "dev",
+            "root",
+            "tmp",
+        ] {
             fs::create_dir_all(system.path(folder)).expect("make the folder");
         }
         let permit = fs::canonicalize(pam_permit()).expect("pam_permit.so");
@@ -113,8 +121,7 @@ impl System {
         // What cron would mail is kept.
         system
             .write("usr/sbin/sendmail", "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done >>/mailed\n");
-        let sendmail = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(system.path("usr/sbin/sendmail"), sendmail).expect("make it a program");
+        system.make_program("usr/sbin/sendmail");
         system
     }
 
@@ -124,6 +131,10 @@ impl System {
 
     fn write(&self, inside: &str, text: &str) {
         fs::write(self.path(inside), text).unwrap_or_else(|error| panic!("{inside}: {error}"));
+    }
+
+    fn make_program(&self, inside: &str) {
+        fs::set_permissions(self.path(inside), fs::Permissions::from_mode(0o755)).expect("make it a program");
     }
 
     /// Copies a program, or a library, with all that it needs.
