@@ -44,6 +44,14 @@ impl Out {
         written.map_err(|error| Error::output(&error))
     }
 
+    /// Writes text that ends its own lines.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub fn text(&mut self, text: &str) -> Result<(), Error> {
+        self.writer.write_all(text.as_bytes()).map_err(|error| Error::output(&error))
+    }
+
     /// Writes one JSON value as a line.
     ///
     /// # Errors

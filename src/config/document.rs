@@ -289,7 +289,8 @@ fn find_span(tree: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
     })
 }
 
-fn join<'a>(path: impl Iterator<Item = &'a str>) -> String {
+/// A path as TOML writes it.
+pub fn join<'a>(path: impl Iterator<Item = &'a str>) -> String {
     path.map(quoted).collect::<Vec<_>>().join(".")
 }
 

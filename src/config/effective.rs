@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::Error;
 use super::build::build;
-use super::document::Origin;
+use super::document::{Origin, join};
+use super::raw::REDACTED;
 use super::surroundings::Surroundings;
 use super::tables::Tables;
 
@@ -15,7 +16,7 @@ use super::tables::Tables;
 pub struct Effective {
     /// The file that was read; `None` when there is none.
     pub file: Option<PathBuf>,
-    /// The keys, ordered by table and then by name.
+    /// The keys, ordered by table and then by name, but for `kind`, which comes first.
     pub entries: Vec<Entry>,
 }
 
@@ -30,6 +31,30 @@ pub struct Entry {
     pub value: toml::Value,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+impl Entry {
+    /// The table's name as TOML writes it.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        join(self.table.iter().map(String::as_str))
+    }
+
+    /// The key's path as TOML writes it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        join(self.table.iter().map(String::as_str).chain([self.key.as_str()]))
+    }
+
+    /// Whether the value, or a part of it, is a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        match &self.value {
+            toml::Value::String(text) => text == REDACTED,
+            toml::Value::Table(table) => table.values().any(|value| value.as_str() == Some(REDACTED)),
+            _ => false,
+        }
+    }
 }
 
 impl Effective {
@@ -47,7 +72,9 @@ impl Effective {
         build(&document, &mut tables, around)?;
         let mut entries = Vec::new();
         let mut add = |table: &[&str], values: toml::Table| {
-            for (key, value) in values {
+            // What a channel is comes first; the rest by name.
+            let (first, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(|(key, _)| key == "kind");
+            for (key, value) in first.into_iter().chain(rest) {
                 let path: Vec<_> = table.iter().copied().chain([key.as_str()]).collect();
                 let origin = document.origin(&path);
                 let table = table.iter().map(|&name| name.to_owned()).collect();

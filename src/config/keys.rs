@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 
+use crate::wire;
+
 /// The names of the fields of `T`, as `#[derive(Deserialize)]` knows them.
 pub fn of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut fields: &[&str] = &[];
@@ -60,20 +62,10 @@ impl Error for Nothing {
 pub fn suggestion<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<_> = known.into_iter().collect();
     known.sort_unstable();
-    let unknown = unknown.to_ascii_lowercase();
-    let nearest =
-        known.iter().map(|name| (nearness(&unknown, name), *name)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match nearest {
-        Some((nearness, name)) if nearness > 0.8 => format!("did you mean `{name}`?"),
-        _ => format!("one of {}", known.join(", ")),
+    match wire::nearest(unknown, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("one of {}", known.join(", ")),
     }
-}
-
-/// From 0 (nothing in common) to 1: common beginnings count, and so do single slips of the finger.
-fn nearness(a: &str, b: &str) -> f64 {
-    let slips = strsim::damerau_levenshtein(a, b);
-    let by_slips = if slips <= a.len().div_ceil(4) { 0.9 } else { 0.0 };
-    strsim::jaro_winkler(a, b).max(by_slips)
 }
 
 #[cfg(test)]

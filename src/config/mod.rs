@@ -140,13 +140,17 @@ impl Config {
     }
 }
 
-/// Where `config init` writes unless told otherwise: for root the system's place, else the user's own.
+/// Where a configuration is to be written so that it is the one that is read: what `NOTIFYCTL_CONFIG` names,
+/// else the system's place for root and the user's own for others.
 ///
 /// # Errors
 /// When the surroundings name no place.
 pub fn usual_file() -> Result<PathBuf, Error> {
-    Surroundings::of_this_process()?
-        .usual_file()
+    let around = Surroundings::of_this_process()?;
+    around
+        .config
+        .clone()
+        .or_else(|| around.usual_file())
         .ok_or_else(|| Error("neither $HOME nor $XDG_CONFIG_HOME says where a configuration may be".into()))
 }
 

@@ -1,6 +1,7 @@
 //! The JSON shapes shown outside and read from outside; only ever extended.
 
 mod channel;
+mod configuration;
 pub mod envelope;
 mod notification;
 pub mod receipt;
@@ -14,6 +15,7 @@ mod why;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
+pub use configuration::Configuration;
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
 pub use status::{Batch, ChannelStatus, Counts, Pass, Status};
 pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 
-pub use value::{Number, OneOrMany, Secret, Word};
+pub use value::{Number, OneOrMany, REDACTED, Secret, Word};
 pub use word::{AbsolutePath, Level, Sender};
 
 use super::LogFormat;

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 /// What is shown in a secret's place.
-const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
 /// A string that means a `T`, by `FromStr` and `Display`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Where the configuration comes from, what holds when nothing is said, and what is said of a slip.
 
+mod sample;
+
 use tempfile::TempDir;
 
 use super::*;
