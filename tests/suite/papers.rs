@@ -4,11 +4,14 @@
 //! `NOTIFYCTL_BLESS=1 cargo test --test suite papers::` writes what is generated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+
+use super::support::Sandbox;
 
 #[test]
 fn the_man_pages_are_those_of_the_command_line() {
@@ -179,6 +182,25 @@ fn every_command_line_in_the_papers_can_be_meant() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(seen > 20, "{seen} command lines are found");
+}
+
+#[test]
+fn every_configuration_in_the_readme_is_one() {
+    let readme = read("README.md");
+    let blocks: Vec<_> = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 3, "{blocks:?}");
+    for block in blocks.into_iter().flatten() {
+        let sandbox = Sandbox::new();
+        // The secret files that it names are here, and nobody else can read them.
+        let folder = sandbox.path().display().to_string();
+        for name in ["mail.password", "chat.url"] {
+            let path = sandbox.path().join(name);
+            std::fs::write(&path, "https://chat.example.org/hooks/secret\n").expect("write a secret");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("close it");
+        }
+        sandbox.configure(&block.replace("/etc/notifyctl", &folder));
+        sandbox.ok(&["config", "check"]);
+    }
 }
 
 /// A line of a man page without what is only for the typesetter.
