@@ -173,7 +173,7 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     if let Some(at) = status.oldest_due_at {
         let channel = status.channels.iter().find(|(_, channel)| channel.oldest_due_at == Some(at));
-        facts.push(("oldest due", format!("{}{}", face.at(at), on(channel.map(|(name, _)| name)))));
+        facts.push(("oldest due", format!("{}{}", face.since(at), on(channel.map(|(name, _)| name)))));
     }
     if let Some(at) = status.next_due_at {
         let channel = status.channels.iter().find(|(_, channel)| channel.next_due_at == Some(at));
@@ -263,30 +263,32 @@ fn alarms(status: &wire::Status, face: &Face) -> Vec<String> {
     alarms
 }
 
-/// A channel's trouble in words: `has trouble (unreachable, 3 in a row): connection refused; paused, again in 42 s`.
+/// A channel's trouble and its end: `has trouble (unreachable, 3 in a row): connection refused; tried again in 42 s`.
 pub fn trouble_line(trouble: &wire::Trouble, face: &Face) -> String {
-    let mut line = face.paint(Paint::Bad, if trouble.failures > 0 { "has trouble" } else { "is paused" });
-    let row = match trouble.failures {
-        0 | 1 => None,
-        n => Some(format!("{n} in a row")),
+    let end = match (trouble.paused_until, trouble.probing_until) {
+        (_, Some(until)) => format!("{PROBING}, at most until {}", face.clock(until)),
+        (Some(until), None) => format!("tried again {}", face.at(until)),
+        (None, None) => UNPROBED.to_owned(),
     };
+    let has = face.paint(Paint::Bad, if trouble.failures > 0 { "has trouble" } else { "is paused" });
+    format!("{has}{}; {end}", trouble_words(trouble))
+}
+
+/// While one attempt probes a channel that had trouble.
+pub const PROBING: &str = "one attempt probes it now, and the others wait for it";
+/// When the pause is over.
+pub const UNPROBED: &str = "the next attempt probes it";
+
+/// A channel's trouble in words: ` (unreachable, 3 in a row): connection refused`.
+pub fn trouble_words(trouble: &wire::Trouble) -> String {
+    let row = (trouble.failures > 1).then(|| format!("{} in a row", trouble.failures));
     let inside: Vec<String> =
         trouble.reason.map(|reason| reason.to_string()).into_iter().chain(row).collect();
-    if !inside.is_empty() {
-        line.push_str(&format!(" ({})", inside.join(", ")));
+    let inside = if inside.is_empty() { String::new() } else { format!(" ({})", inside.join(", ")) };
+    match trouble.detail.as_deref().map(one_line) {
+        Some(words) if !words.is_empty() => format!("{inside}: {words}"),
+        _ => inside,
     }
-    if let Some(detail) = trouble.detail.as_deref().filter(|detail| !detail.is_empty()) {
-        line.push_str(&format!(": {}", one_line(detail)));
-    }
-    line.push_str("; ");
-    line.push_str(&match (trouble.paused_until, trouble.probing_until) {
-        (paused, Some(until)) if paused.is_none_or(|paused| paused < until) => {
-            format!("one attempt probes it now, the others wait for it, at most until {}", face.clock(until))
-        }
-        (Some(until), _) => format!("tried again {}", face.at(until)),
-        _ => "the next attempt probes it".to_owned(),
-    });
-    line
 }
 
 /// Something is due and no pass takes it.

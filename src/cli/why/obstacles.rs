@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::channel::Kind;
 use crate::cli::face::{Face, count, one_line};
-use crate::cli::{shapes, standing};
+use crate::cli::{shapes, standing, status};
 use crate::model::{Priority, Status, Timestamp};
 use crate::store;
 use crate::units;
@@ -100,13 +100,13 @@ fn under_way(facts: &Facts<'_>) -> Obstacle {
         facts.worker.map_or_else(|| "a worker".to_owned(), |name| format!("worker {}", one_line(name)));
     let since = facts.under_way.map(|attempt| format!(" since {}", face(facts).since(attempt.started_at)));
     let what = format!("it is being sent by {worker}{}", since.unwrap_or_default());
-    let overdue = facts.lease_expires_at.is_some_and(|at| at <= facts.now);
-    match overdue {
-        true => Obstacle {
+    match facts.lease_expires_at {
+        Some(at) if at <= facts.now => Obstacle {
             hint: Some("the next pass takes it over, if that worker is gone: notifyctl send-pending".into()),
             ..obstacle("sending", format!("{what}, and its lease has ended"))
         },
-        false => Obstacle { clears_at: facts.lease_expires_at, ..obstacle("sending", what) },
+        Some(at) => obstacle("sending", format!("{what}; its lease ends {}", face(facts).at(at))),
+        None => obstacle("sending", what),
     }
 }
 
@@ -139,11 +139,17 @@ fn channel(facts: &Facts<'_>, found: &mut Vec<Obstacle>) {
         });
     }
     if let Some(trouble) = shapes::trouble(state, facts.now) {
-        let line = crate::cli::status::trouble_line(&trouble, &face(facts));
+        let has = if trouble.failures > 0 { "has trouble" } else { "is paused" };
+        let words = status::trouble_words(&trouble);
+        let end = match (trouble.paused_until, trouble.probing_until) {
+            (_, Some(_)) => format!("; {}", status::PROBING),
+            (Some(_), None) => String::new(),
+            (None, None) => format!("; {}", status::UNPROBED),
+        };
         found.push(Obstacle {
             clears_at: trouble.paused_until.max(trouble.probing_until),
             hint: Some(format!("try it by hand: notifyctl channel test {name} --to RECIPIENT")),
-            ..obstacle("channel_trouble", format!("its channel {name} {line}"))
+            ..obstacle("channel_trouble", format!("its channel {name} {has}{words}{end}"))
         });
     }
 }
@@ -331,7 +337,7 @@ mod tests {
             ..facts(&sending)
         };
         let what = "it is being sent by worker mx1.example:1:2 since T (31 s ago)";
-        says(&held, &[("sending", what, Some(later(90)))]);
+        says(&held, &[("sending", &format!("{what}; its lease ends in 1 m 30 s T"), None)]);
         let lost = Facts { lease_expires_at: Some(ago(1)), ..held };
         says(&lost, &[("sending", &format!("{what}, and its lease has ended"), None)]);
     }
@@ -375,12 +381,11 @@ mod tests {
                 probing_until: probing,
             })
         };
-        let begin = "its channel relay has trouble (unreachable, 3 in a row): connection refused; ";
+        let begin = "its channel relay has trouble (unreachable, 3 in a row): connection refused";
         let paused = trouble(Some(later(42)), None);
-        let what = format!("{begin}tried again in 42 s T");
-        says(&Facts { state: Some(&paused), ..facts(&due) }, &[("channel_trouble", &what, Some(later(42)))]);
+        says(&Facts { state: Some(&paused), ..facts(&due) }, &[("channel_trouble", begin, Some(later(42)))]);
         let over = trouble(Some(ago(1)), None);
-        let what = format!("{begin}the next attempt probes it");
+        let what = format!("{begin}; the next attempt probes it");
         says(&Facts { state: Some(&over), ..facts(&due) }, &[("channel_trouble", &what, None)]);
         let probing = trouble(Some(ago(1)), Some(later(30)));
         let found = obstacles(&Facts { state: Some(&probing), ..facts(&due) });

@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod smtp_peer;
+pub mod queue;
 
 use std::ffi::OsStr;
 use std::io::Write;
