@@ -11,7 +11,7 @@ use crate::support::Sandbox;
 use crate::support::queue::{Queue, now, plain};
 
 fn run(sandbox: &Sandbox, args: &[&str]) -> Output {
-    sandbox.notifyctl().args(args).output().expect("run notifyctl")
+    sandbox.run(args, b"")
 }
 
 fn said(output: &Output) -> (i32, String, String) {

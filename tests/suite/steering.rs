@@ -1,7 +1,6 @@
 //! Steering: cancel, hold, release, requeue, purge, channel and db, through the binary.
 
-use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use notifyctl::model::{Id, Status};
 use notifyctl::store::Filter;
@@ -11,15 +10,7 @@ use crate::support::Sandbox;
 use crate::support::queue::Queue;
 
 fn run(sandbox: &Sandbox, args: &[&str]) -> Output {
-    sandbox.notifyctl().args(args).output().expect("run notifyctl")
-}
-
-fn run_with_input(sandbox: &Sandbox, args: &[&str], input: &[u8]) -> Output {
-    let mut command = sandbox.notifyctl();
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("run notifyctl");
-    child.stdin.take().expect("piped").write_all(input).expect("write its input");
-    child.wait_with_output().expect("its output")
+    sandbox.run(args, b"")
 }
 
 fn stdout(output: &Output) -> String {
@@ -100,11 +91,11 @@ fn ids_come_from_standard_input_too() {
     let mut queue = Queue::new(&sandbox);
     let ids: Vec<Id> = (0..3).map(|_| queue.pending("outbox", "a@example.org")).collect();
     let input = format!("{}\n\n{}\r\n{}", ids[0], ids[2], ids[0]);
-    let output = run_with_input(&sandbox, &["cancel", "-"], input.as_bytes());
+    let output = sandbox.run(&["cancel", "-"], input.as_bytes());
     assert_eq!((code(&output), stdout(&output)), (0, format!("{}\n{}\n", ids[0], ids[2])));
     assert_eq!(queue.status(ids[1]), Some(Status::Pending));
 
-    let output = run_with_input(&sandbox, &["cancel", "-"], format!("{}\nall\n", ids[1]).as_bytes());
+    let output = sandbox.run(&["cancel", "-"], format!("{}\nall\n", ids[1]).as_bytes());
     assert_eq!(code(&output), 65, "{}", stderr(&output));
     assert!(stderr(&output).contains("standard input, line 2"), "{}", stderr(&output));
     assert_eq!(queue.status(ids[1]), Some(Status::Pending), "nothing half-done");

@@ -1,8 +1,8 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
 pub mod channels;
-pub mod smtp_peer;
 pub mod queue;
+pub mod smtp_peer;
 
 use std::ffi::OsStr;
 use std::io::Write;
