@@ -1,15 +1,16 @@
 //! The exec kind with real programs: what they are given, what their end means, and that they do end.
 
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use notifyctl::channel::{Envelope, Options, exec};
 use notifyctl::model::{Attachment, Outcome, Reason, Scope, Verdict};
 use tempfile::TempDir;
 
+use crate::support::Sandbox;
 use crate::support::channels::{attempt, build, envelope, runtime, short, wait_until};
 
 /// A shell script in a folder of its own.
@@ -227,16 +228,21 @@ fn something_left_in_the_background_is_neither_waited_for_nor_killed() {
 }
 
 #[test]
-fn a_descriptor_that_we_were_given_is_not_handed_on() {
-    // As `flock -n 9 notifyctl send-pending 9>lock` does: an open file without close-on-exec.
-    let lock = tempfile::tempfile().unwrap();
-    let given = rustix::io::dup(&lock).unwrap();
-    assert!(rustix::io::fcntl_getfd(&given).unwrap().is_empty());
-    let link = format!("/proc/self/fd/{}", given.as_raw_fd());
-    let options = exec::Options::new(vec!["readlink".into(), "/proc/self/fd/0".into(), link]);
-    let verdict = attempt(&Options::Exec(options), &envelope("x"));
-    // It has its input, and not the other one.
-    assert_eq!(short(&verdict), (Outcome::Rejected, Reason::ProgramFailed));
-    assert!(verdict.detail.starts_with("exit status 1: pipe:["), "{}", verdict.detail);
-    assert_eq!(verdict.detail.matches("/").count(), 0, "{}", verdict.detail);
+fn a_lock_that_we_were_given_is_not_handed_on() {
+    let sandbox = Sandbox::new();
+    let fds = sandbox.path().join("fds");
+    let command = format!("[\"sh\", \"-c\", \"ls /proc/self/fd > {}\"]", fds.display());
+    sandbox.configure(&format!(
+        "[defaults]\nchannel = \"run\"\n[channels.run]\nkind = \"exec\"\ncommand = {command}\n"
+    ));
+    sandbox.ok(&["enqueue", "--to", "ops", "hello"]);
+    // As `flock -n 9 notifyctl send-pending 9>lock` does.
+    let notifyctl = sandbox.notifyctl();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 9>lock; exec \"$0\" send-pending"]).arg(notifyctl.get_program());
+    shell.env_clear().current_dir(sandbox.path());
+    shell.envs(notifyctl.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(shell.status().expect("run the shell").success());
+    // 3 is the folder that `ls` itself reads.
+    assert_eq!(fs::read_to_string(fds).unwrap(), "0\n1\n2\n3\n");
 }

@@ -143,7 +143,9 @@ impl Webhook {
             }
             Ok(Err(error)) => {
                 let error = error.without_url();
-                let detail = self.scrub.apply(&chain(&error));
+                // Its own words are the same for every failure; what it has from below says more.
+                let cause = std::error::Error::source(&error).unwrap_or(&error);
+                let detail = self.scrub.apply(&chain(cause));
                 client::without_reply(&error, tracker.progress(), &detail)
             }
             Err(_) => client::out_of_time(tracker.progress(), self.timeout),

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod queue;
 pub mod smtp_peer;
+pub mod webhooks;
 
 use std::ffi::OsStr;
 use std::io::Write;
