@@ -157,7 +157,8 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 
 impl From<crate::config::Error> for Error {
     fn from(error: crate::config::Error) -> Self {
-        Self::new(Exit::Config, error.to_string())
-            .hint("`notifyctl config check` says the same without doing anything")
+        Self::new(Exit::Config, error.to_string()).hint(
+            "notifyctl.toml(5) explains every key; `notifyctl config check` tries a change without sending",
+        )
     }
 }
