@@ -65,10 +65,23 @@ fn make_pages(command: &clap::Command, made: &mut BTreeMap<String, String>) {
     let mut page = Vec::new();
     man.render(&mut page).expect("render");
     // Without a date, for a page follows its version; clap_mangen leaves even its place out.
-    let page = String::from_utf8(page).expect("UTF-8").replacen(" 1  \"", " 1 \"\" \"", 1);
-    let mut page = page.into_bytes();
     closing(&name, &after).to_writer(&mut page).expect("render");
-    made.insert(format!("{name}.1"), String::from_utf8(page).expect("UTF-8"));
+    let page = String::from_utf8(page).expect("UTF-8").replacen(" 1  \"", " 1 \"\" \"", 1);
+    let lines: Vec<_> = page.lines().map(embolden).collect();
+    made.insert(format!("{name}.1"), lines.join("\n") + "\n");
+}
+
+/// What the help puts between backticks, in bold.
+fn embolden(line: &str) -> String {
+    let parts: Vec<_> = line.split('`').collect();
+    if line.starts_with('.') || parts.len().is_multiple_of(2) {
+        return line.to_owned();
+    }
+    let set = |(n, part): (usize, &&str)| match n % 2 {
+        0 => (*part).to_owned(),
+        _ => format!("\\fB{part}\\fR"),
+    };
+    parts.iter().enumerate().map(set).collect()
 }
 
 /// The sections that every page ends with, from the paragraphs that the help ends with.
@@ -78,16 +91,23 @@ fn closing(name: &str, after: &str) -> Roff {
     let (codes, others): (Vec<_>, Vec<_>) = paragraphs().partition(|text| text.starts_with("Exit codes:"));
     for text in others {
         let (heading, lines) = match text.split_once(":\n  ") {
-            Some((heading, lines)) => (heading.to_uppercase(), lines),
-            None => ("NOTES".to_owned(), text),
+            Some((heading, lines)) => (heading.to_uppercase(), format!("  {lines}")),
+            None => ("NOTES".to_owned(), text.to_owned()),
         };
         roff.control("SH", [heading.as_str()]);
-        let literal = heading != "NOTES";
+        let literal = heading == "EXAMPLES";
+        if literal {
+            roff.control("nf", []);
+        }
         for line in lines.lines() {
-            roff.text([roman(line.trim())]);
-            if literal {
-                roff.control("br", []);
+            // A list has its entries four deep; the rest is text that flows.
+            if line.starts_with("    ") && !line.starts_with("      ") {
+                roff.control("IP", ["\\(bu", "2"]);
             }
+            roff.text([roman(line.trim())]);
+        }
+        if literal {
+            roff.control("fi", []);
         }
     }
     roff.control("SH", ["EXIT STATUS"]);
@@ -168,7 +188,7 @@ fn every_command_line_in_the_papers_can_be_meant() {
     papers.extend(["README.md", "etc/crontab"].map(str::to_owned));
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for paper in papers {
-        for line in read(&paper).lines().map(|line| plain(line)) {
+        for line in read(&paper).lines().map(plain) {
             let prose = (paper.ends_with(".7") || paper.ends_with(".5")) && !line.starts_with(".Dl ");
             for words in command_lines(&line).into_iter().filter(|_| !prose) {
                 seen += 1;

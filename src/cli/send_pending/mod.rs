@@ -25,10 +25,12 @@ use crate::units;
 ///
 /// TERM, INT and HUP end the pass in time: nothing more begins, what has not begun is given back, and what is
 /// under way gets a few seconds; a second signal abandons that too.
-///
-/// Exit codes: 0 the pass ran; 1 something died in it or is held because nobody saw its end (see --fail-on);
-/// 74 the store failed; 75 the store is busy, unreachable or full; 78 a channel cannot be used as configured.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the pass ran; 1 something died in it or is held because nobody saw its end \
+        (see --fail-on); 74 the store failed; 75 the store is busy, unreachable or full; 78 a channel \
+        cannot be used as configured."
+)]
 pub struct SendPendingArgs {
     /// Only this channel; may be given more than once [default: all]
     #[arg(long = "channel", value_name = "NAME")]
