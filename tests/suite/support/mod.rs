@@ -1,6 +1,7 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
 pub mod channels;
+pub mod postfix;
 pub mod queue;
 pub mod smtp_peer;
 pub mod webhooks;
