@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Output, Stdio};
 
-use notifyctl::model::{Attachment, Priority, Timestamp};
+use notifyctl::model::{Attachment, NewNotification, Priority, Timestamp};
 use serde_json::Value;
 
 use crate::support::Sandbox;
@@ -325,6 +325,32 @@ fn fifty_shells_at_once_all_get_an_id_of_their_own_and_share_one_for_a_key() {
     plain.dedup();
     keyed.dedup();
     assert_eq!((plain.len(), keyed.len(), sandbox.accepted()), (25, 1, 26));
+}
+
+#[test]
+fn the_log_stays_short_over_hundreds_of_commands_and_after_a_large_batch() {
+    let sandbox = Sandbox::new();
+    let log = || fs::metadata(sandbox.db().with_extension("db-wal")).map_or(0, |log| log.len());
+    // 64 pages, and what one more command adds.
+    const SHORT: u64 = 80 * 4_120;
+    let rows = "{\"to\":\"a@example.org\",\"message\":\"m\"}\n".repeat(5_000);
+    sandbox.run(&["enqueue", "--batch", "-"], rows.as_bytes());
+    assert!(log() <= SHORT, "after a batch: {}", log());
+    let one = sandbox.store().get(1).unwrap().unwrap();
+    let new = NewNotification {
+        channel: one.summary.channel,
+        content: one.content,
+        user_id: None,
+        priority: Priority::Normal,
+        not_before: None,
+        expires_at: None,
+        idempotency_key: None,
+    };
+    for n in 0..200 {
+        // As each command does: open, accept, close.
+        sandbox.store().enqueue(Timestamp(n), Timestamp(n), std::slice::from_ref(&new)).unwrap();
+        assert!(log() <= SHORT, "after {n} commands: {}", log());
+    }
 }
 
 #[test]

@@ -289,6 +289,12 @@ impl Writer for Sqlite {
     }
 }
 
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        open::close(&self.connection, &self.path);
+    }
+}
+
 impl Admin for Sqlite {
     fn check(&self) -> Result<Vec<Finding>> {
         self.read(admin::check)

@@ -128,3 +128,18 @@ fn settle_in(connection: &Connection, patience: Duration, access: Access) -> rus
     }
     Ok(())
 }
+
+/// Lets the last one who closes move a long log into the database file, and remove it. Waits for nobody.
+///
+/// A checkpoint while others are there lets the log begin anew. Where each command is alone it does not:
+/// the next one finds the log as long as before, reads all of it, moves all of it again, and adds to it.
+pub(super) fn close(connection: &Connection, path: &Path) {
+    /// A page of the log, with its header.
+    const PAGE: u64 = 4_096 + 24;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > PAGE * u64::from(CHECKPOINT_PAGES)) {
+        // What cannot be moved now is moved by whoever comes next.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+    }
+}
