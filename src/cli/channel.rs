@@ -85,7 +85,8 @@ fn list(context: &mut Context, json: bool) -> Result<Exit, Error> {
         return Ok(Exit::Ok);
     }
     let face = context.out.face(now);
-    lines(&channels, &face).into_iter().try_for_each(|line| context.out.line(line))?;
+    let lines = lines(&channels, &face);
+    lines.into_iter().try_for_each(|line| context.out.line(line))?;
     Ok(Exit::Ok)
 }
 
@@ -176,7 +177,7 @@ fn lines(channels: &[wire::Channel], face: &Face) -> Vec<String> {
             ));
         }
         if let Some(trouble) = &channel.trouble {
-            lines.push(format!("{name} {}", status::trouble_line(trouble, face)));
+            lines.extend(face.wrap(&format!("{name} {}", status::trouble_line(trouble, face)), 4));
         }
     }
     lines
@@ -265,7 +266,12 @@ fn test(context: &mut Context, name: &str, to: &str, json: bool) -> Result<Exit,
     };
     match json {
         true => context.out.json(&shape)?,
-        false => context.out.line(test_line(&shape, &context.out.face(now)))?,
+        false => {
+            let face = context.out.face(now);
+            face.wrap(&test_line(&shape, &face), 4)
+                .into_iter()
+                .try_for_each(|line| context.out.line(line))?;
+        }
     }
     Ok(match verdict.outcome {
         Outcome::Sent => Exit::Ok,

@@ -8,6 +8,9 @@ use super::Error;
 use super::face::Face;
 use crate::model::Timestamp;
 
+/// The fewest columns that text is broken for.
+const NARROWEST: u16 = 20;
+
 /// Standard output, buffered.
 pub struct Out {
     writer: BufWriter<io::Stdout>,
@@ -29,7 +32,9 @@ impl Out {
     /// For whom text is written here, at this moment.
     #[must_use]
     pub fn face(&self, now: Timestamp) -> Face {
-        let width = if self.terminal { comfy_table::Table::new().width() } else { None };
+        // A terminal that does not know its width says 0.
+        let known = comfy_table::Table::new().width().filter(|width| *width >= NARROWEST);
+        let width = if self.terminal { known } else { None };
         Face { colour: self.terminal && has_colours(), width, now }
     }
 

@@ -179,7 +179,12 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
         let channel = status.channels.iter().find(|(_, channel)| channel.next_due_at == Some(at));
         facts.push(("next due", format!("{}{}", face.at(at), on(channel.map(|(name, _)| name)))));
     }
-    facts.push(("last pass", status.last_pass.as_ref().map_or_else(no_pass, |pass| pass_line(pass, face))));
+    let last_pass = match (&status.last_pass, status.counts.of(Status::Sending)) {
+        (Some(pass), _) => pass_line(pass, face),
+        (None, 0) => "none yet: run `notifyctl send-pending`, or let cron run it".to_owned(),
+        (None, _) => "none has ended yet; one is at work".to_owned(),
+    };
+    facts.push(("last pass", last_pass));
     if status.purged > 0 {
         let (purged, accepted) = (count(status.purged), count(status.accepted));
         facts.push(("purged", format!("{purged} of {accepted} ever accepted")));
@@ -187,10 +192,6 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     let store = status.store.strip_prefix("sqlite://").unwrap_or(&status.store);
     facts.push(("store", one_line(store)));
     facts
-}
-
-fn no_pass() -> String {
-    "none yet: run `notifyctl send-pending`, or let cron run it".to_owned()
 }
 
 /// `2 m ago (02:13:05): 12 sent, 1 deferred, in 1 s`.

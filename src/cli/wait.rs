@@ -143,7 +143,7 @@ fn watch(reader: &dyn Reader, watched: &mut Watched, timeout: Option<Duration>) 
         bar.set_position(progress.settled);
         let left = timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
         if left == Some(Duration::ZERO) {
-            bar.abandon();
+            bar.finish_and_clear();
             return Ok(false);
         }
         std::thread::sleep(left.map_or(pause, |left| left.min(pause)));

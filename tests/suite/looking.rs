@@ -313,3 +313,44 @@ fn waiting_for_a_batch_ends_with_its_last_notification() {
     assert_eq!(json(&stdout)[0]["counts"]["sent"], 3);
     assert!(begun.elapsed() < Duration::from_secs(30), "it sees the end long before its time is over");
 }
+
+/// What `args` print on a terminal of 80 columns.
+fn on_a_terminal(sandbox: &Sandbox, args: &str, env: &[(&str, &str)]) -> String {
+    let binary = env!("CARGO_BIN_EXE_notifyctl");
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &format!("stty cols 80 rows 24; {binary} {args}"), "/dev/null"]);
+    script.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
+    script.env("NOTIFYCTL_CONFIG", sandbox.path().join("notifyctl.toml")).envs(env.iter().copied());
+    let output = script.stdin(Stdio::null()).output().expect("run script, of the package bsdutils");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8").replace('\r', "")
+}
+
+#[test]
+fn a_terminal_has_colours_unless_they_are_unwanted() {
+    let sandbox = Sandbox::new();
+    let _queue = busy(&sandbox);
+    for args in ["status", "status 4", "list", "show 4", "why 4", "channel list"] {
+        assert!(on_a_terminal(&sandbox, args, &[]).contains('\u{1b}'), "{args}");
+        for unwanted in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let plain = on_a_terminal(&sandbox, args, &[unwanted]);
+            assert!(!plain.contains('\u{1b}') && plain.lines().count() > 0, "{args} {unwanted:?}: {plain}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_gets_fifty_rows_cut_to_its_width() {
+    let sandbox = Sandbox::new();
+    let mut queue = Queue::new(&sandbox);
+    queue.batch("outbox", 60);
+    queue.pending("outbox", &format!("{}@example.org", "ü".repeat(90)));
+    let listed = on_a_terminal(&sandbox, "list", &[("NO_COLOR", "1")]);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines.len(), 52, "{listed}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{listed}");
+    assert!(lines[1].contains('…'), "{listed}");
+    assert_eq!(lines[51], "notifyctl: there are more than these 50; --all lists them all");
+    assert_eq!(on_a_terminal(&sandbox, "list --all", &[]).lines().count(), 62);
+    assert_eq!(on_a_terminal(&sandbox, "list --limit 3", &[]).lines().count(), 4);
+}
