@@ -20,6 +20,10 @@ pub fn duration(text: &str) -> Result<Duration, DurationError> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(DurationError::NoUnit(text.to_owned()));
     }
+    // humantime takes `M` for months; whoever writes `5M` means minutes.
+    if text.contains('M') {
+        return Err(DurationError::NotOne(text.to_owned()));
+    }
     let duration = humantime::parse_duration(text).map_err(|_| DurationError::NotOne(text.to_owned()))?;
     if duration > LONGEST {
         return Err(DurationError::TooLong(text.to_owned()));
@@ -133,6 +137,7 @@ mod tests {
             ("30", "`30` has no unit; write `30s` for seconds or `30m` for minutes"),
             ("", "`` is not a duration like `30s`, `5m` or `2h 30m`"),
             ("-5m", "`-5m` is not a duration like `30s`, `5m` or `2h 30m`"),
+            ("5M", "`5M` is not a duration like `30s`, `5m` or `2h 30m`"),
             ("5 parsecs", "`5 parsecs` is not a duration like `30s`, `5m` or `2h 30m`"),
             ("101y", "`101y` is longer than a hundred years"),
             (

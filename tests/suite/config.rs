@@ -209,10 +209,10 @@ fn check_tries_the_secrets_of_every_channel() {
     sandbox.configure(&text.concat());
     set_mode(&sandbox.path().join("notifyctl.toml"), 0o640);
     insta::assert_snapshot!(said(&sandbox, &sandbox.fails(78, &["config", "check"])), @r"
-    notifyctl: channels.a.url: read /nonexistent/url: No such file or directory (os error 2)
-    notifyctl: channels.b.url: is not a URL (relative URL without a base); write one like https://example.org/hook
-    notifyctl: channels.c.url: there is no credential `url`: $CREDENTIALS_DIRECTORY is not set (see LoadCredential= in systemd.exec(5))
-    notifyctl: channels.d.url: `sh` ended with exit status: 1
+    notifyctl: notifyctl.toml:5: channels.a.url_file: read /nonexistent/url: No such file or directory (os error 2)
+    notifyctl: notifyctl.toml:8: channels.b.url: is not a URL (relative URL without a base); write one like https://example.org/hook
+    notifyctl: notifyctl.toml:11: channels.c.url_credential: there is no credential `url`: $CREDENTIALS_DIRECTORY is not set (see LoadCredential= in systemd.exec(5))
+    notifyctl: notifyctl.toml:14: channels.d.url_command: `sh` ended with exit status: 1
     notifyctl: some channels cannot be used as configured
     ");
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use log::LevelFilter;
 
+use crate::channel::BuildError;
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit, logging};
-use crate::config::{Config, Effective, Log, LogFormat, Origin};
+use crate::config::{Config, Effective, Entry, Log, LogFormat, Origin};
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     let file = context.global.config.clone();
@@ -16,13 +17,14 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     let talk = Log { level: LevelFilter::Warn, format: LogFormat::Text, file: None };
     logging::start(&talk, context.global.log_level)?;
     let mut wrong = 0;
+    let effective = Effective::load(file.as_deref())?;
     for (name, channel) in &config.channels {
         if let Err(error) = channel.options.build(name) {
-            say(error);
+            say(located(&error, &effective));
             wrong += 1;
         }
     }
-    warn_about_file(&Effective::load(file.as_deref())?);
+    warn_about_file(&effective);
     if let Some(path) = &config.log.file {
         warn_about_log(path);
     }
@@ -41,14 +43,32 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// A secret in a file that everybody can read is none.
+/// The error with its place: a kind knows its options, not the key that was used for one (`url_file` for `url`).
+fn located(error: &BuildError, effective: &Effective) -> String {
+    let is_meant = |entry: &&Entry| {
+        entry.table == ["channels", &error.channel]
+            && entry.key.strip_prefix(error.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    match effective.entries.iter().find(is_meant) {
+        Some(entry) => format!("{}: {}: {}", entry.origin, entry.path(), error.what),
+        None => error.to_string(),
+    }
+}
+
+/// A secret in a file that everybody can read is none, and what everybody can write runs anybody's programs.
 fn warn_about_file(effective: &Effective) {
     let Some(path) = &effective.file else { return };
     let Ok(about) = std::fs::metadata(path) else { return };
     let mode = about.permissions().mode() & 0o7777;
-    let secret = |entry: &&crate::config::Entry| {
-        entry.is_secret() && matches!(&entry.origin, Origin::File(file, _) if file == path)
-    };
+    if mode & 0o002 != 0 {
+        log::warn!(
+            target: "notifyctl::config",
+            "{path} can be written by everybody (mode {mode:04o}); cure: chmod 0640 {path}",
+            path = path.display()
+        );
+    }
+    let secret =
+        |entry: &&Entry| entry.is_secret() && matches!(&entry.origin, Origin::File(file, _) if file == path);
     if let Some(entry) = effective.entries.iter().find(secret).filter(|_| mode & 0o004 != 0) {
         log::warn!(
             target: "notifyctl::secret",

@@ -2,6 +2,7 @@
 
 mod sample;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -383,4 +384,43 @@ fn what_is_shown_says_where_it_comes_from_and_hides_secrets() {
     assert_eq!(of(&["channels", "hook"], "headers"), "{ authorization = \"[redacted]\" } # n.toml:9");
     assert_eq!(of(&["channels", "program"], "env"), "{ TOKEN = \"[redacted]\" } # n.toml:13");
     assert_eq!(of(&["store"], "url"), "\"sqlite:///home/ops/.local/state/notifyctl/notifyctl.db\" # default");
+}
+
+proptest! {
+    #[test]
+    fn no_text_and_no_variable_makes_it_panic(
+        lines in prop::collection::vec(
+            prop_oneof![
+                Just("[store]".to_owned()), Just("[channels.a]".to_owned()), Just("[[channels.a]]".to_owned()),
+                Just("kind = \"smtp\"".to_owned()), Just("host = \"x\"".to_owned()), Just("channels = 1".to_owned()),
+                "(url|rate|retry|timeout|to|port|password|a.b) = [-0-9a-z\"'\\[\\]{}=., /*]{0,12}", "\\PC{0,20}",
+            ],
+            0..8,
+        ),
+        name in "NOTIFYCTL_(STORE|CHANNELS|CHANNELS__A|DEFAULTS)__(URL|RATE|PORT|A|__)",
+        value in "[-0-9a-z\"'\\[\\]{}=., \u{e9}]{0,12}",
+    ) {
+        let _ = load_with(&lines.join("\n"), &[(&name, &value)]);
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error_however_it_is_misspelt(
+        before in "[\"'\\[{(\\\\=., ]{0,3}",
+        after in "[\"'\\]})\\\\=., 0]{0,3}",
+        key in "password|password = \"x\"\npassword|token_command|headers|url|rate|port",
+        from_environment in any::<bool>(),
+    ) {
+        let value = format!("{before}hunter2{after}");
+        let answer = if from_environment && !key.contains(' ') && !matches!(&*key, "rate" | "port") {
+            let name = format!("NOTIFYCTL_CHANNELS__RELAY__{}", key.to_ascii_uppercase());
+            load_with(RELAY, &[(&name, &value)])
+        } else if matches!(&*key, "rate" | "port") {
+            load(&format!("{RELAY}password = {value}\n{key} = \"-1\""))
+        } else {
+            load(&format!("{RELAY}{key} = {value}"))
+        };
+        if let Err(error) = answer {
+            prop_assert!(!error.contains("hunter2"), "{}", error);
+        }
+    }
 }
