@@ -118,7 +118,8 @@ fn webhook(raw: &raw::Webhook, timeout: Duration) -> Result<webhook::Options, Fa
         (None, None) => None,
     };
     let secrets_file = raw.secrets_file.as_ref().map(|word| word.0.0.clone());
-    Ok(webhook::Options { url, method: raw.method.clone(), headers, body, secrets_file, timeout })
+    let ca_file = raw.ca_file.as_ref().map(|word| word.0.0.clone());
+    Ok(webhook::Options { url, method: raw.method.clone(), headers, body, secrets_file, ca_file, timeout })
 }
 
 fn exec(raw: &raw::Exec, timeout: Duration) -> Result<exec::Options, Fault> {

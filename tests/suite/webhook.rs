@@ -428,6 +428,9 @@ fn a_certificate_that_is_not_trusted_and_no_tls_at_all_are_the_channels_trouble(
         );
         assert!(!verdict.detail.contains("T0123"));
     }
+    let url = format!("https://localhost:{}/", receiver.port);
+    let options = webhook::Options { ca_file: Some(certificate.into()), ..options(&url) };
+    assert_eq!(short(&post(&options, &envelope("x"))), (Outcome::Sent, Reason::Accepted));
 }
 
 #[test]

@@ -16,7 +16,6 @@ mod options;
 mod pool;
 mod reply;
 mod session;
-mod tls;
 mod transaction;
 mod wire;
 
@@ -31,8 +30,8 @@ use self::login::Login;
 use self::opening::Opener;
 use self::pool::Pool;
 use self::session::Session;
-use self::tls::Trust;
 use self::transaction::{After, Letter, Stop};
+use super::tls::Trust;
 use super::{Attempt, BuildError, Channel, Envelope, mail, recipient};
 use crate::model::{Outcome, Reason, Verdict};
 

@@ -19,8 +19,8 @@ use super::login::Login;
 use super::options::{Timeouts, Tls};
 use super::reply::{Broken, Features, Reply, outcome};
 use super::session::Session;
-use super::tls::Trust;
 use super::wire::Wire;
+use crate::channel::tls::Trust;
 use crate::model::{Reason, Verdict};
 
 /// The most parts of one login: LOGIN has three.

@@ -2,15 +2,16 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use rustls::{AlertDescription, ClientConfig, RootCertStore};
+use rustls::AlertDescription;
 
 use super::body::Progress;
 use super::chain;
+use crate::channel::tls::{self, Trust};
 use crate::model::{Outcome, Reason, Verdict};
 
 /// The most time for looking up the name, connecting and agreeing on TLS.
@@ -21,57 +22,48 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(4);
 
 /// The client of one channel, made when it is first needed: commands that send nothing do not pay for it.
-#[derive(Default)]
-pub struct LazyClient(Mutex<Option<Client>>);
+pub struct LazyClient {
+    trust: Trust,
+    made: OnceLock<Client>,
+}
 
 impl LazyClient {
+    /// A client that trusts whom `trust` says.
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, made: OnceLock::new() }
+    }
+
     /// The client.
     ///
     /// # Errors
     /// When this host has no certificates to trust.
-    pub fn get(&self, url: &Url, timeout: Duration) -> Result<Client, Verdict> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*made {
-            return Ok(client.clone());
+    pub fn get(&self, url: &Url, timeout: Duration) -> Result<&Client, Verdict> {
+        if let Some(client) = self.made.get() {
+            return Ok(client);
         }
-        let client = make(url, timeout)?;
-        *made = Some(client.clone());
-        Ok(client)
+        let client = self.make(url, timeout)?;
+        Ok(self.made.get_or_init(|| client))
     }
-}
 
-fn make(url: &Url, timeout: Duration) -> Result<Client, Verdict> {
-    let trouble = |reason, error: &dyn StdError| Verdict::channel_trouble(reason, &chain(error));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| trouble(Reason::Tls, &error))?
-        .with_root_certificates(if url.scheme() == "https" { trusted()? } else { RootCertStore::empty() })
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!("notifyctl/", env!("CARGO_PKG_VERSION")))
-        // Whatever the environment of cron or a login says: the operator has configured this URL.
-        .no_proxy()
-        .redirect(Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
-        .pool_idle_timeout(IDLE)
-        .build()
-        .map_err(|error| trouble(Reason::LocalError, &error.without_url()))
-}
-
-/// The certificates that this host trusts: those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-fn trusted() -> Result<RootCertStore, Verdict> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(Verdict::channel_trouble(
-            Reason::Tls,
-            "this host has no certificates to trust; install ca-certificates",
-        ));
+    fn make(&self, url: &Url, timeout: Duration) -> Result<Client, Verdict> {
+        let tls = match url.scheme() {
+            "https" => self.trust.verifying().cloned(),
+            // A host without certificates may well speak plain HTTP.
+            _ => tls::nobody(),
+        };
+        let tls = tls.map_err(|error| Verdict::channel_trouble(Reason::Tls, &error))?;
+        Client::builder()
+            .tls_backend_preconfigured(tls.config().as_ref().clone())
+            .user_agent(concat!("notifyctl/", env!("CARGO_PKG_VERSION")))
+            // Whatever the environment of cron or a login says: the operator has configured this URL.
+            .no_proxy()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
+            .pool_idle_timeout(IDLE)
+            .build()
+            .map_err(|error| Verdict::channel_trouble(Reason::LocalError, &chain(&error.without_url())))
     }
-    Ok(roots)
 }
 
 /// The verdict on a request that failed without a reply, having come so far; `detail` without secrets.

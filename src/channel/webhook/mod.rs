@@ -26,6 +26,7 @@ use self::reply::Reply;
 use self::signature::Signer;
 use self::template::Template;
 use super::scrub::Scrub;
+use super::tls::Trust;
 use super::{Attempt, BuildError, Channel, Envelope};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Outcome, Reason, Verdict};
@@ -52,6 +53,8 @@ pub struct Options {
     /// A file of secrets, one a line (`whsec_` and base64), with each of which the request is signed as
     /// Standard Webhooks says; several while they are being rotated. `None` for no signature.
     pub secrets_file: Option<PathBuf>,
+    /// Certificates (PEM) that are trusted beside the system's; for a private certificate authority.
+    pub ca_file: Option<PathBuf>,
     /// The limit of time for one attempt, from looking up the name to the end of the reply.
     pub timeout: Duration,
 }
@@ -80,6 +83,7 @@ impl Options {
             headers: Vec::new(),
             body: None,
             secrets_file: None,
+            ca_file: None,
             timeout: Self::TIMEOUT,
         }
     }
@@ -113,7 +117,8 @@ impl Webhook {
             Some(file) => Some(settings::signer(file, &mut scrub).map_err(bad("secrets_file"))?),
             None => None,
         };
-        let client = LazyClient::default();
+        let trust = Trust::new(options.ca_file.as_deref()).map_err(bad("ca_file"))?;
+        let client = LazyClient::new(trust);
         Ok(Self { url, method, headers, template, signer, timeout: options.timeout, scrub, client })
     }
 

@@ -165,6 +165,8 @@ pub struct Webhook {
     pub body_file: Option<Word<AbsolutePath>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets_file: Option<Word<AbsolutePath>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<Word<AbsolutePath>>,
 }
 
 impl Default for Webhook {
@@ -180,6 +182,7 @@ impl Default for Webhook {
             body: None,
             body_file: None,
             secrets_file: None,
+            ca_file: None,
         }
     }
 }

@@ -32,7 +32,7 @@ impl Trust {
         Ok(Self { extra, verifying: OnceLock::new(), anybody: OnceLock::new() })
     }
 
-    /// For a relay that proves who it is.
+    /// For an other side that proves who it is.
     ///
     /// # Errors
     /// When this host trusts nobody.
@@ -40,7 +40,7 @@ impl Trust {
         self.verifying.get_or_init(|| self.build_verifying()).as_ref().map_err(Clone::clone)
     }
 
-    /// For a relay that proves nothing: protects from those who only listen (RFC 7435).
+    /// For an other side that proves nothing: protects from those who only listen (RFC 7435).
     ///
     /// # Errors
     /// When TLS cannot be set up at all.
@@ -57,13 +57,25 @@ impl Trust {
                 "this host has no trusted certificates; install ca-certificates or set ca_file".into()
             );
         }
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config).into())
+        trusting(roots)
     }
+}
+
+/// For a client that must be given one and never uses it.
+///
+/// # Errors
+/// When TLS cannot be set up at all.
+pub fn nobody() -> Result<TlsConnector, String> {
+    trusting(RootCertStore::empty())
+}
+
+fn trusting(roots: RootCertStore) -> Result<TlsConnector, String> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config).into())
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
