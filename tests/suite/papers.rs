@@ -185,7 +185,7 @@ fn every_exit_code_is_explained() {
 #[test]
 fn every_command_line_in_the_papers_can_be_meant() {
     let mut papers: Vec<_> = pages().map(|page| format!("man/{page}")).collect();
-    papers.extend(["README.md", "etc/crontab"].map(str::to_owned));
+    papers.extend(["README.md", "etc/crontab", "etc/notifyctl.toml"].map(str::to_owned));
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for paper in papers {
         for line in read(&paper).lines().map(plain) {
