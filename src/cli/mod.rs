@@ -108,7 +108,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
     match command {
         Command::Enqueue(args) => enqueue::run(context, &args),
-        Command::SendPending(args) => send_pending::run(context, args),
+        Command::SendPending(args) => send_pending::run(context, &args),
         Command::Status(args) => status::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),

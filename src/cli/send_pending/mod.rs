@@ -77,7 +77,7 @@ impl FailOn {
 }
 
 /// Runs it.
-pub fn run(context: &mut Context, args: SendPendingArgs) -> Result<Exit, Error> {
+pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error> {
     let chosen = lanes::choose(context.config()?, &args.channels)?;
     if args.dry_run {
         return dry_run::run(context, &chosen, args.limit, args.json);
