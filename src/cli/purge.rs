@@ -24,8 +24,8 @@ pub struct PurgeArgs {
     /// Settled longer ago than this: `30d`
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     older_than: Duration,
-    /// Only this final status; may be given several times [default: sent, dead, expired and cancelled]
-    #[arg(long = "status", value_name = "STATUS", value_parser = status_parser())]
+    /// Only this final status; may be given several times [default: all of them]
+    #[arg(long = "status", value_name = "STATUS", value_parser = status_parser(&FINAL))]
     statuses: Vec<Status>,
     /// Remove nothing; print how many would be
     #[arg(long)]
@@ -35,12 +35,15 @@ pub struct PurgeArgs {
     json: bool,
 }
 
+/// What may be removed.
+const FINAL: [Status; 4] = [Status::Sent, Status::Dead, Status::Expired, Status::Cancelled];
+
 /// How many rows one transaction looks at.
 const BITE: usize = 1_000;
 
 /// Runs it.
 pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
-    let statuses = finals(args.statuses)?;
+    let statuses = if args.statuses.is_empty() { FINAL.to_vec() } else { args.statuses };
     let settled_before = context.now().minus(args.older_than);
     let access = if args.dry_run { Access::Read } else { Access::Existing };
     let mut store = context.store(access)?;
@@ -60,18 +63,6 @@ pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
         ))?;
     }
     Ok(Exit::Ok)
-}
-
-/// The statuses to be purged.
-fn finals(asked: Vec<Status>) -> Result<Vec<Status>, Error> {
-    if let Some(open) = asked.iter().find(|status| !status.is_final()) {
-        return Err(Error::new(Exit::Usage, format!("--status {open}: only what is settled can be removed"))
-            .hint("sent, dead, expired or cancelled; `notifyctl cancel` calls off what is pending or held"));
-    }
-    Ok(match asked.is_empty() {
-        true => Status::ALL.into_iter().filter(|status| status.is_final()).collect(),
-        false => asked,
-    })
 }
 
 fn remove(store: &mut dyn Store, mut purge: Purge) -> Result<u64, Error> {

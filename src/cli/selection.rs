@@ -12,36 +12,39 @@ use crate::model::{Id, Status, Timestamp};
 use crate::store::{Filter, Reader};
 use crate::units;
 
+/// Under which help shows them.
+const FILTERS: &str = "Filters";
+
 /// The conditions that a listing or a selection takes; all hold at once.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
     /// In this status; may be given several times
-    #[arg(long = "status", value_name = "STATUS", value_parser = status_parser())]
+    #[arg(long = "status", value_name = "STATUS", value_parser = status_parser(&Status::ALL), help_heading = FILTERS)]
     pub statuses: Vec<Status>,
     /// On this channel
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = FILTERS)]
     pub channel: Option<String>,
     /// Of this batch
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(Id).range(1..))]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(Id).range(1..), help_heading = FILTERS)]
     pub batch: Option<Id>,
     /// For this user
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = FILTERS)]
     pub user: Option<String>,
     /// To exactly this recipient
-    #[arg(long, value_name = "RECIPIENT")]
+    #[arg(long, value_name = "RECIPIENT", help_heading = FILTERS)]
     pub to: Option<String>,
     /// Enqueued at or after: a duration ago (`2h`) or a time (`18:00`, `2026-11-20`)
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", help_heading = FILTERS)]
     pub since: Option<String>,
     /// Enqueued before: a duration ago or a time
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", help_heading = FILTERS)]
     pub until: Option<String>,
 }
 
-/// A status by its word, with all of them in help, errors and completions.
-pub fn status_parser() -> impl TypedValueParser<Value = Status> {
-    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|word| word.parse::<Status>())
+/// One of these statuses by its word; help, errors and completions name them.
+pub fn status_parser(statuses: &[Status]) -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(statuses.iter().map(|status| status.as_str()))
+        .try_map(|word| word.parse::<Status>())
 }
 
 impl FilterArgs {
@@ -130,7 +133,7 @@ pub struct SelectionArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// All to which the verb applies
-    #[arg(long, help_heading = "Filters")]
+    #[arg(long, help_heading = FILTERS)]
     all: bool,
     /// Change nothing; print what would change
     #[arg(long)]

@@ -193,7 +193,7 @@ fn purge_removes_what_is_old_and_settled_and_nothing_else() {
         "ok: accepted 7 = 1 pending + 1 held + 1 sending + 0 sent + 0 dead + 0 expired + 0 cancelled + 4 purged\n"
     );
     let said = sandbox.fails(64, &["purge", "--older-than", "1d", "--status", "pending"]);
-    assert!(said.contains("only what is settled"), "{said}");
+    assert!(said.contains("[possible values: sent, dead, expired, cancelled]"), "{said}");
     sandbox.fails(64, &["purge"]);
     sandbox.fails(64, &["purge", "--older-than", "30"]);
 }
