@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, fs, io};
 
-use lettre::Address;
 use lettre::message::Mailbox;
 
 use self::jsonl::Jsonl;
@@ -144,24 +143,11 @@ impl File {
     fn bytes(&self, envelope: &Envelope) -> Result<Vec<u8>, Verdict> {
         match &*self.target {
             Target::Maildir(_) => {
-                let mail = mail::build(envelope, &self.sender(envelope)?)?;
-                Ok(maildir::with_unix_line_ends(&mail))
+                let from = self.from.clone().unwrap_or_else(|| mail::default_from(envelope));
+                Ok(maildir::with_unix_line_ends(&mail::build(envelope, &from)?))
             }
             Target::Jsonl(_) => serde_json::to_vec(&envelope.shape())
                 .map_err(|error| Verdict::new(Outcome::Rejected, Reason::Unsendable, &error.to_string())),
-        }
-    }
-
-    fn sender(&self, envelope: &Envelope) -> Result<Mailbox, Verdict> {
-        if let Some(from) = &self.from {
-            return Ok(from.clone());
-        }
-        match Address::new("notifyctl", &envelope.message_domain) {
-            Ok(address) => Ok(Mailbox::new(None, address)),
-            Err(_) => Err(Verdict::channel_trouble(
-                Reason::LocalError,
-                &format!("`{}` is not a mail domain; set `from`", envelope.message_domain),
-            )),
         }
     }
 }
