@@ -46,10 +46,12 @@ impl LocalWorker {
         let path = folder.join(id.to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         file.lock()?;
-        file.write_all_at(&boot(), 0)?;
-        let worker = Self { id, path, file };
-        worker.beat()?;
-        Ok(worker)
+        // The whole head in one write: a shorter file is one that is still being made.
+        let mut head = [0; PLACES_AT as usize];
+        head[..16].copy_from_slice(&boot());
+        head[16..24].copy_from_slice(&beat());
+        file.write_all_at(&head, 0)?;
+        Ok(Self { id, path, file })
     }
 }
 
@@ -68,8 +70,7 @@ impl Worker for LocalWorker {
     }
 
     fn beat(&self) -> io::Result<()> {
-        let now = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
-        self.file.write_all_at(&now.to_le_bytes(), BEAT_AT)
+        self.file.write_all_at(&beat(), BEAT_AT)
     }
 }
 
@@ -167,6 +168,11 @@ fn folder(database: &Path) -> PathBuf {
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(".workers");
     database.with_file_name(name)
+}
+
+/// A sign of life, now.
+fn beat() -> [u8; 8] {
+    u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX).to_le_bytes()
 }
 
 /// The machine's current boot, as 16 bytes; zeroes where the system does not tell.
