@@ -187,7 +187,7 @@ impl Conductor {
         }
         for number in 0..self.lanes.len() {
             while let Some(place) = self.places.next_free() {
-                let Some(mut claimed) = self.lanes[number].next_ready() else { break };
+                let Some(mut claimed) = self.lanes[number].next_ready(now) else { break };
                 let started_at = self.clock.now();
                 if claimed.expires_at.is_some_and(|at| at <= started_at) {
                     self.give_back(claimed);
@@ -235,7 +235,7 @@ impl Conductor {
             self.call = Some(Box::pin(async move {
                 let call = store.call(move |store| {
                     let began = std::time::Instant::now();
-                    round.exchange.now = clock.now();
+                    round.exchange.now = clock.now().plus(round.lead);
                     let exchanged = store.exchange(&round.exchange);
                     Answer::Exchange(round, began.elapsed(), exchanged)
                 });
@@ -273,6 +273,8 @@ impl Conductor {
         if let Phase::Draining(Some(at)) = self.phase {
             next = next.min(at);
         }
+        let begins = self.lanes.iter().filter_map(|lane| lane.begins_at(now));
+        next = begins.fold(next, Instant::min);
         if self.call.is_some() {
             return next;
         }

@@ -62,6 +62,8 @@ pub(super) struct LaneState {
     wait: Duration,
     /// When to ask the store again.
     look_at: Instant,
+    /// The moment for which the store gave: nothing of it begins before.
+    begins_at: Instant,
     /// When the store last gave something.
     given_at: Instant,
     /// Whether the log has told of its trouble.
@@ -85,6 +87,7 @@ impl LaneState {
             limited_by: LimitedBy::Nothing,
             wait: Duration::ZERO,
             look_at: now,
+            begins_at: now,
             given_at: now,
             trouble_told: false,
             stopped: false,
@@ -92,8 +95,8 @@ impl LaneState {
     }
 
     /// The next one to attempt, if there is a permit and a place.
-    pub(super) fn next_ready(&mut self) -> Option<Claimed> {
-        if self.under_way >= self.lane.max_in_flight || self.occupied >= self.places {
+    pub(super) fn next_ready(&mut self, now: Instant) -> Option<Claimed> {
+        if self.begins_at > now || self.under_way >= self.lane.max_in_flight || self.occupied >= self.places {
             return None;
         }
         let claimed = self.ready.pop_front()?;
@@ -122,6 +125,16 @@ impl LaneState {
 
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// When what waits may begin, if it waits for a moment at all.
+    pub(super) fn begins_at(&self, now: Instant) -> Option<Instant> {
+        Some(self.begins_at).filter(|at| *at > now && self.has_ready())
+    }
+
+    /// By how much an attempt may begin after the moment that is recorded for its rates.
+    pub(super) fn margin(&self) -> Option<Duration> {
+        self.lane.rates.iter().map(|rate| rate.counted_for() - rate.window()).min()
     }
 
     /// How many it would claim at `now`, whatever it waits for.
@@ -160,8 +173,14 @@ impl LaneState {
         matches!(self.limited_by, LimitedBy::Paused(_))
     }
 
-    /// Takes what the store gave; `wall` is what the wall clock says `now`.
-    pub(super) fn receive(&mut self, reply: ClaimReply, fit: Fit, now: Instant, wall: Timestamp) {
+    /// Takes what the store gave for the moment `dated`; `wall` is what the wall clock says `now`.
+    pub(super) fn receive(
+        &mut self,
+        reply: ClaimReply,
+        fit: Fit,
+        dated: Timestamp,
+        (now, wall): (Instant, Timestamp),
+    ) {
         self.fit_window(&reply, fit);
         if !reply.claimed.is_empty() {
             let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
@@ -169,6 +188,7 @@ impl LaneState {
             self.ready_bytes += bytes;
             self.ready.extend(reply.claimed);
             self.given_at = now;
+            self.begins_at = now + dated.since(wall);
         }
         self.limited_by = reply.limited_by;
         self.wait = match reply.limited_by {

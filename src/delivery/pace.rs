@@ -1,9 +1,14 @@
-//! How long a round may take: while it lasts, results wait.
+//! How long a round may take, since results wait while it lasts; and how far ahead a round is dated, since a
+//! rate counts from a moment that is recorded before the attempts can begin.
 
 use std::time::Duration;
 
 /// What a round should take at most, where the disk allows it.
 const ROUND: Duration = Duration::from_millis(4);
+
+/// What a round is dated ahead at most, and at least if at all.
+const LONGEST_LEAD: Duration = Duration::from_secs(1);
+const SHORTEST_LEAD: Duration = Duration::from_millis(1);
 
 /// How long a round took, as it should be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +24,31 @@ pub(super) enum Fit {
 pub(super) struct Pace {
     /// What a small round takes here: what the disk costs, however little is written.
     quickest: Duration,
+    /// How far ahead of its departure a round with a rate is dated.
+    lead: Duration,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { quickest: Duration::MAX }
+        Self { quickest: Duration::MAX, lead: Duration::ZERO }
+    }
+
+    /// How far ahead of its departure a round with a rate is dated; what it claims begins no earlier.
+    pub(super) fn lead(&self) -> Duration {
+        self.lead
+    }
+
+    /// Learns from a round that came back after `latency` (a wait for other writers, a commit) although
+    /// attempts must begin within `margin` of the recorded moment: where that is too close, the next
+    /// ones are dated ahead.
+    pub(super) fn learn(&mut self, latency: Duration, margin: Duration) {
+        self.lead = match latency > margin / 2 {
+            true => self.lead.max(latency * 3 / 2).min(LONGEST_LEAD),
+            false => self.lead * 7 / 8,
+        };
+        if self.lead < SHORTEST_LEAD {
+            self.lead = Duration::ZERO;
+        }
     }
 
     /// Judges a round that took `took`. What the disk costs in any case is no reason to carry less.
@@ -63,6 +88,21 @@ mod tests {
         let mut pace = Pace::new();
         assert_eq!([30, 40, 35, 50].map(|ms| judge(&mut pace, ms)), [Fit::Short; 4]);
         assert_eq!([100, 300].map(|ms| judge(&mut pace, ms)), [Fit::Right, Fit::TooLong]);
+    }
+
+    #[test]
+    fn rounds_are_dated_ahead_only_while_they_take_too_long_for_a_rate() {
+        let (mut pace, margin) = (Pace::new(), Duration::from_millis(20));
+        pace.learn(Duration::from_millis(3), margin);
+        assert_eq!(pace.lead(), Duration::ZERO);
+        pace.learn(Duration::from_millis(40), margin);
+        assert_eq!(pace.lead(), Duration::from_millis(60));
+        pace.learn(Duration::from_secs(9), margin);
+        assert_eq!(pace.lead(), Duration::from_secs(1));
+        for _ in 0..60 {
+            pace.learn(Duration::from_millis(3), margin);
+        }
+        assert_eq!(pace.lead(), Duration::ZERO);
     }
 
     #[test]

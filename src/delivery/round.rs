@@ -11,6 +11,13 @@ use super::{care::Found, record};
 use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
 
+/// The moment that is recorded for a round, and how far ahead of its departure that lay.
+#[derive(Debug, Clone, Copy)]
+struct Dated {
+    at: Timestamp,
+    lead: Duration,
+}
+
 /// Whether the whole channel is kept back after this verdict (model::Breaker).
 pub(super) fn is_trouble(verdict: &Verdict) -> bool {
     verdict.scope == Scope::Channel || verdict.retry_after.is_some()
@@ -22,6 +29,8 @@ pub(super) struct Round {
     origins: Vec<Origin>,
     /// The lane of each claim.
     claimers: Vec<usize>,
+    /// How far ahead of its departure it is dated.
+    pub(super) lead: Duration,
 }
 
 impl Conductor {
@@ -37,8 +46,10 @@ impl Conductor {
         let outbox = std::mem::take(&mut self.outbox);
         exchange.settle = outbox.settle;
         exchange.give_back = outbox.give_back;
-        let claimers = claimers.into_iter().map(|(lane, _)| lane).collect();
-        Some(Round { exchange, origins: outbox.origins, claimers })
+        let claimers: Vec<usize> = claimers.into_iter().map(|(lane, _)| lane).collect();
+        let rated = |lane: &usize| self.lanes[*lane].margin().is_some();
+        let lead = if claimers.iter().any(rated) { self.pace.lead() } else { Duration::ZERO };
+        Some(Round { exchange, origins: outbox.origins, claimers, lead })
     }
 
     /// The lanes that claim at `now`, and how many each; the budget is taken at once.
@@ -77,7 +88,7 @@ impl Conductor {
 
     /// The exchange is committed.
     pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, took: Duration, now: Instant) {
-        let Round { exchange, origins, claimers } = round;
+        let Round { exchange, origins, claimers, lead } = round;
         self.tally.ended_at = self.clock.now();
         let fit = self.pace.judge(took);
         for ((settlement, origin), settled) in exchange.settle.into_iter().zip(origins).zip(exchanged.settled)
@@ -85,7 +96,9 @@ impl Conductor {
             self.settled(&settlement, origin, settled, now);
         }
         for ((lane, claim), reply) in claimers.into_iter().zip(exchange.claim).zip(exchanged.claims) {
-            self.claimed(lane, claim.limit, reply, fit, now);
+            let unused = u64::from(claim.limit) - reply.claimed.len() as u64;
+            self.remaining = self.remaining.map(|remaining| remaining + unused);
+            self.claimed(lane, reply, fit, Dated { at: exchange.now, lead }, now);
         }
         if self.is_draining() {
             self.give_back_ready();
@@ -152,11 +165,18 @@ impl Conductor {
         }
     }
 
-    fn claimed(&mut self, lane: usize, limit: u32, reply: ClaimReply, fit: Fit, now: Instant) {
-        let unused = u64::from(limit) - reply.claimed.len() as u64;
-        self.remaining = self.remaining.map(|remaining| remaining + unused);
-        self.lanes[lane].receive(reply, fit, now, self.tally.ended_at);
-        if self.lanes[lane].stopped {
+    fn claimed(&mut self, lane: usize, reply: ClaimReply, fit: Fit, dated: Dated, now: Instant) {
+        let wall = self.tally.ended_at;
+        self.lanes[lane].receive(reply, fit, dated.at, (now, wall));
+        let mut unfit = self.lanes[lane].stopped;
+        if let Some(margin) = self.lanes[lane].margin() {
+            let late = wall.since(dated.at);
+            let latency = (late + dated.lead).saturating_sub(dated.at.since(wall));
+            self.pace.learn(latency, margin);
+            // What began now would count as begun too early, and a window could hold more than its limit.
+            unfit |= late > margin;
+        }
+        if unfit {
             self.give_back_ready_of(lane);
         }
     }

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod postfix;
 pub mod queue;
+pub mod http_sink;
 pub mod smtp_peer;
 pub mod webhooks;
 
