@@ -1,6 +1,7 @@
 //! From configured channels to the engine's lanes.
 
 use crate::channel::BuildError;
+use crate::cli::selection::unknown_channel;
 use crate::cli::{Error, Exit};
 use crate::config::{ChannelConfig, Config};
 use crate::delivery::Lane;
@@ -11,9 +12,9 @@ use crate::delivery::Lane;
 /// When a name is no channel's.
 pub(super) fn choose(config: &Config, names: &[String]) -> Result<Vec<(String, ChannelConfig)>, Error> {
     if let Some(unknown) = names.iter().find(|name| !config.channels.contains_key(*name)) {
-        let known: Vec<_> = config.channels.keys().map(String::as_str).collect();
-        return Err(Error::new(Exit::Usage, format!("there is no channel `{unknown}`"))
-            .hint(format!("configured are {}", known.join(", "))));
+        let known = config.channels.keys().map(String::as_str);
+        return Err(Error::new(Exit::Usage, unknown_channel(unknown, known))
+            .hint("`notifyctl channel list` shows them all"));
     }
     let meant = config.channels.iter().filter(|(name, _)| names.is_empty() || names.contains(name));
     Ok(meant.map(|(name, channel)| (name.clone(), channel.clone())).collect())
