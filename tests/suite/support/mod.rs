@@ -1,9 +1,9 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
 pub mod channels;
+pub mod http_sink;
 pub mod postfix;
 pub mod queue;
-pub mod http_sink;
 pub mod smtp_peer;
 pub mod webhooks;
 
