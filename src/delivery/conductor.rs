@@ -1,40 +1,31 @@
 //! The conductor: the one task that owns all that changes, and waits for whatever comes first.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{self, JoinError, JoinSet};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::{Ended, attempt, envelope, unknown};
-use super::care::{Care, Chores, Found};
+use super::attempt::Ended;
+use super::calls::{Call, answered};
+use super::care::Care;
 use super::lane::LaneState;
 use super::outbox::{Origin, Outbox};
 use super::pace::Pace;
-use super::places::{Flight, Places};
-use super::round::{Round, is_trouble};
-use super::trouble::{Severity, Trouble};
-use super::{Engine, Error, LOG_TARGET, Lane, Observer, Stop, Tally, Until, record};
+use super::places::Places;
+use super::trouble::Trouble;
+use super::{Engine, Error, Lane, Observer, Stop, Tally, Until, record};
 use crate::clock::Clock;
-use crate::model::{Reason, Verdict};
-use crate::store::{self, Exchanged, Handle, Identity, Stopped, Worker};
+use crate::store::{Claimed, Handle, Identity, Worker};
 
 /// The longest sleep; then everything is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// What a call to the store answers, with what it was about.
-enum Answer {
-    Exchange(Box<Round>, Duration, store::Result<Exchanged>),
-    Chores(Chores, store::Result<Found>),
-}
-
-type Call = Pin<Box<dyn Future<Output = Result<Answer, Stopped>> + Send>>;
-
 /// How far the run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Running,
     /// Nothing more is claimed; what is under way at the given moment is abandoned.
     Draining(Option<Instant>),
@@ -44,15 +35,15 @@ enum Phase {
 
 /// The one task that owns all that changes.
 pub(super) struct Conductor {
-    store: Handle,
+    pub(super) store: Handle,
     pub(super) worker: Box<dyn Worker>,
     pub(super) worker_name: String,
-    identity: Identity,
+    pub(super) identity: Identity,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: fastrand::Rng,
-    until: Until,
-    stop: Stop,
-    wake: Arc<tokio::sync::Notify>,
+    pub(super) until: Until,
+    pub(super) stop: Stop,
+    wake: Arc<Notify>,
     pub(super) observer: Observer,
     /// When it stops claiming, whatever is left.
     ends_at: Option<Instant>,
@@ -60,14 +51,14 @@ pub(super) struct Conductor {
     pub(super) remaining: Option<u64>,
     pub(super) lanes: Vec<LaneState>,
     pub(super) places: Places,
-    attempts: JoinSet<Ended>,
+    pub(super) attempts: JoinSet<Ended>,
     pub(super) outbox: Outbox,
-    call: Option<Call>,
-    chores_last: bool,
+    pub(super) call: Option<Call>,
+    pub(super) chores_last: bool,
     pub(super) pace: Pace,
     pub(super) care: Care,
-    trouble: Option<Trouble>,
-    phase: Phase,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) phase: Phase,
     pub(super) tally: Tally,
 }
 
@@ -142,7 +133,8 @@ impl Conductor {
                 return Ok(());
             }
             let next = self.next_alarm(now);
-            if alarm.deadline() != next {
+            // One that rings early does no harm, and leaving it alone costs nothing.
+            if next < alarm.deadline() || alarm.is_elapsed() {
                 alarm.as_mut().reset(next);
             }
             tokio::select! {
@@ -176,77 +168,6 @@ impl Conductor {
             Phase::Running if self.ends_at.is_some_and(|at| at <= now) => self.drain(None),
             Phase::Draining(Some(at)) if at <= now => self.abandon(),
             _ => {}
-        }
-    }
-
-    /// Begins attempts while there are permits and places.
-    fn begin_attempts(&mut self, now: Instant) -> Result<(), Error> {
-        // What is sent while results find no room would be sent again.
-        if self.is_draining() || self.trouble.is_some() {
-            return Ok(());
-        }
-        for number in 0..self.lanes.len() {
-            while let Some(place) = self.places.next_free() {
-                let Some(mut claimed) = self.lanes[number].next_ready(now) else { break };
-                let started_at = self.clock.now();
-                if claimed.expires_at.is_some_and(|at| at <= started_at) {
-                    self.give_back(claimed);
-                    self.care.sweep_at(now);
-                    continue;
-                }
-                if let Err(error) = self.worker.begin(place, claimed.id) {
-                    self.give_back(claimed);
-                    return Err(Error::Worker(error));
-                }
-                let envelope = envelope(&mut claimed, &self.identity);
-                self.lanes[number].began();
-                self.places.occupy(Flight { lane: number, claimed, started_at, since: now, task: None });
-                let task =
-                    self.attempts.spawn(attempt(Arc::clone(&self.lanes[number].lane), place, envelope));
-                self.places.set_task(place, task.id());
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls the store when it is free and something waits.
-    fn call_store(&mut self, now: Instant) {
-        if self.call.is_some() || self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now) {
-            return;
-        }
-        // By turns, so that neither starves; what a store in trouble takes first are results.
-        let chores = match self.outbox.is_empty() || !self.chores_last && self.trouble.is_none() {
-            true => self.care.chores(self.worker.id(), now, !self.is_draining()),
-            false => None,
-        };
-        self.chores_last = chores.is_some();
-        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        if let Some(chores) = chores {
-            self.beat();
-            self.call = Some(Box::pin(async move {
-                let call = store.call(move |store| {
-                    let found = chores.perform(store, &clock);
-                    Answer::Chores(chores, found)
-                });
-                call.await
-            }));
-        } else if let Some(round) = self.load(now) {
-            let mut round = Box::new(round);
-            self.call = Some(Box::pin(async move {
-                let call = store.call(move |store| {
-                    let began = std::time::Instant::now();
-                    round.exchange.now = clock.now().plus(round.lead);
-                    let exchanged = store.exchange(&round.exchange);
-                    Answer::Exchange(round, began.elapsed(), exchanged)
-                });
-                call.await
-            }));
-        }
-    }
-
-    fn beat(&self) {
-        if let Err(error) = self.worker.beat() {
-            log::warn!(target: LOG_TARGET, "leave a sign of life: {error}");
         }
     }
 
@@ -289,123 +210,7 @@ impl Conductor {
         next
     }
 
-    /// The store has answered.
-    fn heed(&mut self, answer: Answer) -> Result<(), Error> {
-        self.call = None;
-        let now = Instant::now();
-        match answer {
-            Answer::Exchange(round, took, Ok(exchanged)) => {
-                self.recovered();
-                self.committed(*round, exchanged, took, now);
-            }
-            Answer::Exchange(round, _, Err(error)) => {
-                self.not_committed(*round);
-                return self.bear(error, now);
-            }
-            Answer::Chores(chores, Ok(found)) => {
-                self.recovered();
-                self.care.done(&chores, &found, now);
-                // From here on the store says so.
-                chores.switched_off().for_each(|channel| self.start_lane(channel));
-                self.found(found, now);
-            }
-            Answer::Chores(chores, Err(error)) => {
-                self.care.failed(chores);
-                return self.bear(error, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Bears a call that failed for a while: what was delivered must not be sent again because its
-    /// result could not be written at once.
-    fn bear(&mut self, error: store::Error, now: Instant) -> Result<(), Error> {
-        let severity = Severity::of(&error);
-        let at_stake = !self.outbox.settle.is_empty() || self.places.under_way() > 0;
-        let daemon = self.until == Until::Shutdown && !self.is_draining();
-        let trouble = Trouble::after(self.trouble.take(), severity, now);
-        let patient = daemon || now - trouble.since < self.stop.patience;
-        let borne = match severity {
-            Severity::Busy => patient,
-            Severity::Grave => patient && (at_stake || daemon),
-            Severity::Final => false,
-        };
-        if !borne || self.phase == Phase::Abandoned {
-            return Err(Error::Store(error));
-        }
-        if trouble.since == now {
-            log::warn!(target: LOG_TARGET, results = self.outbox.settle.len(); "store: {error}; tried again");
-        }
-        self.trouble = Some(trouble);
-        Ok(())
-    }
-
-    fn recovered(&mut self) {
-        if self.trouble.take().is_some() {
-            log::info!(target: LOG_TARGET, "store: writes again");
-        }
-    }
-
-    /// An attempt has ended, and perhaps others with it.
-    fn collect(&mut self, first: Result<(task::Id, Ended), JoinError>) {
-        let now = Instant::now();
-        let mut next = Some(first);
-        while let Some(ended) = next {
-            match ended {
-                Ok((_, ended)) => self.ended(ended.place, ended.verdict, now),
-                Err(error) => self.broke(&error, now),
-            }
-            next = self.attempts.try_join_next_with_id();
-        }
-    }
-
-    /// An attempt's task ended without a verdict: its channel panicked while it was being cleared away.
-    fn broke(&mut self, error: &JoinError, now: Instant) {
-        let place = self.places.occupied().find(|(_, flight)| flight.task == Some(error.id()));
-        if let Some((place, _)) = place {
-            self.ended(place, unknown(Reason::LocalError, "the channel panicked after the attempt"), now);
-        }
-    }
-
-    fn ended(&mut self, place: usize, verdict: Verdict, now: Instant) {
-        let Some(flight) = self.places.end(place) else { return };
-        let Flight { lane, claimed, started_at, since, .. } = flight;
-        self.lanes[lane].ended();
-        if verdict.reason == Reason::Gone {
-            self.switch_off(lane, &verdict);
-        } else if is_trouble(&verdict) {
-            self.stop_lane(lane);
-        }
-        let worker = self.worker.id();
-        let settlement = self.decide(lane, claimed, worker, started_at, verdict);
-        let took = now.saturating_duration_since(since);
-        self.outbox.settle(settlement, Origin::Place { lane, place, took });
-    }
-
-    /// The other side has gone for good: the channel is held, and what waits for it is not burnt.
-    fn switch_off(&mut self, lane: usize, verdict: &Verdict) {
-        let name = self.lanes[lane].lane.name.clone();
-        if self.care.switched_off.iter().all(|(channel, _)| *channel != name) {
-            log::error!(target: LOG_TARGET, channel = name.as_str(); "destination is gone; the channel is held");
-            self.care.switched_off.push((name, format!("{}: {}", verdict.reason, verdict.detail)));
-        }
-        self.stop_lane(lane);
-    }
-
-    /// Begins nothing more on the lane until the store has heard of its trouble.
-    fn stop_lane(&mut self, lane: usize) {
-        self.lanes[lane].stopped = true;
-        self.give_back_ready_of(lane);
-    }
-
-    fn start_lane(&mut self, channel: &str) {
-        let lane = self.lanes.iter_mut().find(|lane| lane.lane.name == channel);
-        if let Some(lane) = lane {
-            lane.stopped = false;
-        }
-    }
-
-    pub(super) fn give_back(&mut self, claimed: store::Claimed) {
+    pub(super) fn give_back(&mut self, claimed: Claimed) {
         self.remaining = self.remaining.map(|remaining| remaining + 1);
         self.tally.given_back += 1;
         self.outbox.give_back(claimed);
@@ -426,19 +231,6 @@ impl Conductor {
         self.give_back_ready();
     }
 
-    /// Abandons what is under way; nobody will see its end.
-    fn abandon(&mut self) {
-        self.phase = Phase::Abandoned;
-        self.give_back_ready();
-        // Dropping it drops the attempts.
-        self.attempts = JoinSet::new();
-        let now = Instant::now();
-        let places: Vec<_> = self.places.occupied().map(|(place, _)| place).collect();
-        for place in places {
-            self.ended(place, unknown(Reason::NoAnswer, "abandoned: the worker had to end"), now);
-        }
-    }
-
     fn look_again(&mut self, now: Instant) {
         for lane in &mut self.lanes {
             lane.look_by(now);
@@ -454,13 +246,5 @@ impl Conductor {
                 record::attempt(log::Level::Error, settlement, took, &self.worker_name, what);
             }
         }
-    }
-}
-
-/// Waits for the call that is under way.
-async fn answered(call: &mut Option<Call>) -> Result<Answer, Stopped> {
-    match call {
-        Some(call) => call.await,
-        None => std::future::pending().await,
     }
 }

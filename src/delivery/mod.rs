@@ -10,9 +10,11 @@
 //! together meanwhile: small when little happens, large under load.
 
 mod attempt;
+mod calls;
 mod care;
 mod conductor;
 mod error;
+mod flights;
 mod lane;
 mod outbox;
 mod pace;

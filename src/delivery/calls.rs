@@ -1,0 +1,132 @@
+//! The conductor and the store: one call at a time, and what is done when one fails.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::care::{Chores, Found};
+use super::conductor::{Conductor, Phase};
+use super::round::Round;
+use super::trouble::{Severity, Trouble};
+use super::{Error, LOG_TARGET, Until};
+use crate::store::{self, Exchanged, Stopped};
+
+/// What a call to the store answers, with what it was about.
+pub(super) enum Answer {
+    Exchange(Box<Round>, Duration, store::Result<Exchanged>),
+    Chores(Chores, store::Result<Found>),
+}
+
+/// A call to the store that is under way.
+pub(super) type Call = Pin<Box<dyn Future<Output = Result<Answer, Stopped>> + Send>>;
+
+/// Waits for the call that is under way.
+pub(super) async fn answered(call: &mut Option<Call>) -> Result<Answer, Stopped> {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Conductor {
+    /// Calls the store when it is free and something waits.
+    pub(super) fn call_store(&mut self, now: Instant) {
+        if self.call.is_some() || self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now) {
+            return;
+        }
+        // By turns, so that neither starves; what a store in trouble takes first are results.
+        let chores = match self.outbox.is_empty() || !self.chores_last && self.trouble.is_none() {
+            true => self.care.chores(self.worker.id(), now, !self.is_draining()),
+            false => None,
+        };
+        self.chores_last = chores.is_some();
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        if let Some(chores) = chores {
+            self.beat();
+            self.call = Some(Box::pin(async move {
+                let call = store.call(move |store| {
+                    let found = chores.perform(store, &clock);
+                    Answer::Chores(chores, found)
+                });
+                call.await
+            }));
+        } else if let Some(round) = self.load(now) {
+            let mut round = Box::new(round);
+            self.call = Some(Box::pin(async move {
+                let call = store.call(move |store| {
+                    let began = std::time::Instant::now();
+                    round.exchange.now = clock.now().plus(round.lead);
+                    let exchanged = store.exchange(&round.exchange);
+                    Answer::Exchange(round, began.elapsed(), exchanged)
+                });
+                call.await
+            }));
+        }
+    }
+
+    fn beat(&self) {
+        if let Err(error) = self.worker.beat() {
+            log::warn!(target: LOG_TARGET, "leave a sign of life: {error}");
+        }
+    }
+
+    /// The store has answered.
+    pub(super) fn heed(&mut self, answer: Answer) -> Result<(), Error> {
+        self.call = None;
+        let now = Instant::now();
+        match answer {
+            Answer::Exchange(round, took, Ok(exchanged)) => {
+                self.recovered();
+                self.committed(*round, exchanged, took, now);
+            }
+            Answer::Exchange(round, _, Err(error)) => {
+                self.not_committed(*round);
+                return self.bear(error, now);
+            }
+            Answer::Chores(chores, Ok(found)) => {
+                self.recovered();
+                self.care.done(&chores, &found, now);
+                // From here on the store says so.
+                chores.switched_off().for_each(|channel| self.start_lane(channel));
+                self.found(found, now);
+            }
+            Answer::Chores(chores, Err(error)) => {
+                self.care.failed(chores);
+                return self.bear(error, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bears a call that failed for a while: what was delivered must not be sent again because its
+    /// result could not be written at once.
+    fn bear(&mut self, error: store::Error, now: Instant) -> Result<(), Error> {
+        let severity = Severity::of(&error);
+        let at_stake = !self.outbox.settle.is_empty() || self.places.under_way() > 0;
+        let daemon = self.until == Until::Shutdown && !self.is_draining();
+        let trouble = Trouble::after(self.trouble.take(), severity, now);
+        let patient = daemon || now - trouble.since < self.stop.patience;
+        let borne = match severity {
+            Severity::Busy => patient,
+            Severity::Grave => patient && (at_stake || daemon),
+            Severity::Final => false,
+        };
+        if !borne || self.phase == Phase::Abandoned {
+            return Err(Error::Store(error));
+        }
+        if trouble.since == now {
+            log::warn!(target: LOG_TARGET, results = self.outbox.settle.len(); "store: {error}; tried again");
+        }
+        self.trouble = Some(trouble);
+        Ok(())
+    }
+
+    fn recovered(&mut self) {
+        if self.trouble.take().is_some() {
+            log::info!(target: LOG_TARGET, "store: writes again");
+        }
+    }
+}
