@@ -12,6 +12,7 @@ mod enqueue;
 mod exec;
 mod looking;
 mod maildir;
+mod mixed;
 mod papers;
 mod postfix;
 mod rate;

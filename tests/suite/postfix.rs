@@ -63,7 +63,7 @@ fn assert_channel_trouble(verdict: &Verdict, reason: Reason) {
 }
 
 /// What Python's `email` makes of the mails, by Message-ID.
-fn read_back(mails: &[PathBuf]) -> serde_json::Map<String, serde_json::Value> {
+pub fn read_back(mails: &[PathBuf]) -> serde_json::Map<String, serde_json::Value> {
     let script = r#"
 import base64, email, email.policy, json, sys
 found = {}
