@@ -98,7 +98,7 @@ impl Channel for Exec {
         Box::pin(async move {
             match self.run(envelope).await {
                 Ok(run) => self.verdict(&run),
-                // Whether nothing was started or its end was not seen: not this notification's fault.
+                // Nothing was started: not this notification's fault.
                 Err(error) => {
                     let detail = format!("run {}: {error}", self.program.display());
                     Verdict::channel_trouble(Reason::LocalError, &detail)

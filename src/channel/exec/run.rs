@@ -1,6 +1,6 @@
 //! One run of the program: fed, listened to, and ended in time, with all that it started.
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
@@ -86,6 +86,7 @@ impl Exec {
     fn start(&self, envelope: &Envelope) -> io::Result<(Child, pipe::Receiver)> {
         // One pipe for both outputs keeps their order.
         let (reader, writer) = io::pipe()?;
+        let output = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear();
         for (name, value) in &self.env {
@@ -100,13 +101,8 @@ impl Exec {
             .stdin(Stdio::piped())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        let child = command.spawn()?;
-        Ok((child, receiver(reader)?))
+        Ok((command.spawn()?, output))
     }
-}
-
-fn receiver(reader: PipeReader) -> io::Result<pipe::Receiver> {
-    pipe::Receiver::from_owned_fd(OwnedFd::from(reader))
 }
 
 /// The end of the program, while it is talked with; its end counts, not that of the talk.

@@ -123,8 +123,8 @@ impl Webhook {
     }
 
     async fn post(&self, envelope: &Envelope) -> Verdict {
-        let body = match self.body(envelope) {
-            Ok(body) => body,
+        let (headers, body) = match self.request(envelope) {
+            Ok(request) => request,
             Err(what) => return Verdict::new(Outcome::Rejected, Reason::Unsendable, &what),
         };
         let client = match self.client.get(&self.url, self.timeout) {
@@ -132,7 +132,6 @@ impl Webhook {
             Err(verdict) => return verdict,
         };
         let tracker = Tracker::default();
-        let headers = self.headers_for(envelope, &body);
         let request = client
             .request(self.method.clone(), self.url.clone())
             .headers(headers)
@@ -157,29 +156,23 @@ impl Webhook {
         }
     }
 
-    fn body(&self, envelope: &Envelope) -> Result<Vec<u8>, String> {
-        match &self.template {
-            Some(template) => template.render(&envelope.shape()),
-            None => serde_json::to_vec(&envelope.shape()).map_err(|error| error.to_string()),
-        }
-    }
-
-    /// The configured headers, and those of Standard Webhooks: the id is the same on every attempt and is
-    /// sent unsigned, too, so that the other side can tell a repetition.
-    fn headers_for(&self, envelope: &Envelope, body: &[u8]) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        let mut set = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
-            Ok(value) => drop(headers.insert(name, value)),
-            Err(_) => log::error!(target: "notifyctl::channel", "the value of {name} is no header value"),
+    /// The body, and with the configured headers those of Standard Webhooks: the id is the same on every
+    /// attempt and is sent unsigned, too, so that the other side can tell a repetition.
+    fn request(&self, envelope: &Envelope) -> Result<(HeaderMap, Vec<u8>), String> {
+        let body = match &self.template {
+            Some(template) => template.render(&envelope.shape())?,
+            None => serde_json::to_vec(&envelope.shape()).map_err(|error| error.to_string())?,
         };
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
+        let mut headers = self.headers.clone();
         let id = envelope.stable_id.as_str();
-        set("webhook-id", id);
+        headers.insert("webhook-id", value(id)?);
         if let Some(signer) = &self.signer {
             let timestamp = SystemClock.now().0.div_euclid(1000).to_string();
-            set("webhook-timestamp", &timestamp);
-            set("webhook-signature", &signer.sign(id, &timestamp, body));
+            headers.insert("webhook-timestamp", value(&timestamp)?);
+            headers.insert("webhook-signature", value(&signer.sign(id, &timestamp, &body))?);
         }
-        headers
+        Ok((headers, body))
     }
 }
 
