@@ -326,9 +326,12 @@ fn attempt(channel: &Arc<dyn channel::Channel>, envelope: &Envelope) -> Result<V
         .enable_all()
         .build()
         .map_err(|error| Error::internal(format!("start the runtime: {error}")))?;
-    Ok(runtime.block_on(async {
+    let verdict = runtime.block_on(async {
         let verdict = channel.attempt(envelope).await;
         channel.close().await;
         verdict
-    }))
+    });
+    // A thread that hangs in the name service or on a dead disk is not waited for.
+    runtime.shutdown_background();
+    Ok(verdict)
 }

@@ -77,6 +77,8 @@ pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -
         signals.abort();
         Ok::<_, Error>(outcome)
     });
+    // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled.
+    runtime.shutdown_background();
     progress.finish();
     let tally = outcome??;
     let mut store = thread.join().map_err(|_| Error::internal("the store's thread panicked"))?;
