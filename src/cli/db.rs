@@ -8,7 +8,7 @@ use super::output::say;
 use super::table::{Column, Table};
 use super::{Context, Error, Exit};
 use crate::model::Status;
-use crate::store::{Access, Counts, Finding};
+use crate::store::{self, Access, Counts, ErrorKind, Finding};
 use crate::wire;
 
 /// Check, back up, measure and migrate the store
@@ -146,12 +146,14 @@ fn stats(context: &mut Context, json: bool) -> Result<Exit, Error> {
 }
 
 fn migrate(context: &mut Context) -> Result<Exit, Error> {
-    let before = context.store(Access::Read).ok().and_then(|store| store.identity().ok());
-    let after = context.store(Access::Create)?.identity()?.schema_version;
-    context.out.line(match before.map(|identity| identity.schema_version) {
-        None => format!("made a store with schema version {after}"),
-        Some(before) if before == after => format!("schema version {after}: nothing to do"),
-        Some(before) => format!("migrated from schema version {before} to {after}"),
+    let now = context.now();
+    let before =
+        store::open(&context.config()?.store, Access::Read, now).map(drop).map_err(|error| error.kind);
+    let version = context.store(Access::Create)?.identity()?.schema_version;
+    context.out.line(match before {
+        Ok(()) => format!("schema version {version}: nothing to do"),
+        Err(ErrorKind::Older) => format!("migrated to schema version {version}"),
+        Err(_) => format!("made a store with schema version {version}"),
     })?;
     Ok(Exit::Ok)
 }

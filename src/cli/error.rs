@@ -13,7 +13,7 @@ use crate::store::{self, ErrorKind};
 pub enum Exit {
     /// All went well.
     Ok = 0,
-    /// It ran, and what was asked for is not so: something died, a wait timed out, a check found something.
+    /// It ran, and what was asked for is not so: something died, a check found something.
     Negative = 1,
     /// The command line cannot be meant.
     Usage = 64,
@@ -128,6 +128,9 @@ impl From<store::Error> for Error {
             }
             ErrorKind::Newer => {
                 (Exit::Config, "install the newer notifyctl that wrote it; it was left untouched")
+            }
+            ErrorKind::Older => {
+                (Exit::Config, "run `notifyctl db migrate`; it makes it newer, and keeps all of it")
             }
             ErrorKind::Corrupt => (
                 Exit::DataErr,

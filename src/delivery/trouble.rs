@@ -37,6 +37,7 @@ impl Severity {
             ErrorKind::Missing
             | ErrorKind::NotAStore
             | ErrorKind::Newer
+            | ErrorKind::Older
             | ErrorKind::Corrupt
             | ErrorKind::Unfit
             | ErrorKind::Exists

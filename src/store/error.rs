@@ -36,6 +36,8 @@ pub enum ErrorKind {
     NotAStore,
     /// The store was made by a newer notifyctl.
     Newer,
+    /// The store was made by an older notifyctl, and may only be read: it cannot be migrated.
+    Older,
     /// The file is damaged.
     Corrupt,
     /// It lies on a file system that cannot carry it (a network file system).

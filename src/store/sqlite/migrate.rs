@@ -40,8 +40,8 @@ pub(super) fn refuse_unfit(connection: &Connection, path: &Path) -> Result<()> {
         return refuse(what, ErrorKind::Newer);
     }
     if version < VERSION {
-        let what = format!("its schema is version {version}; `notifyctl db migrate` brings it to {VERSION}");
-        return refuse(what, ErrorKind::Newer);
+        let what = format!("its schema is version {version}, and this notifyctl reads {VERSION} alone");
+        return refuse(what, ErrorKind::Older);
     }
     Ok(())
 }
