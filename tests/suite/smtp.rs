@@ -421,3 +421,17 @@ async fn what_cannot_be_a_mail_never_reaches_the_relay() {
     assert_eq!(came_to(&verdict), (Outcome::Rejected, Reason::Unsendable, Scope::Notification));
     assert!(peer.seen().is_empty());
 }
+
+#[tokio::test]
+async fn an_access_token_comes_from_a_program_when_a_connection_needs_one() {
+    let peer = Peer::start(vec![Script::polite().offers(&["AUTH XOAUTH2"])]);
+    let program = vec!["/bin/echo".into(), "s3cret".into()];
+    let password = Some(Source::Command(program));
+    let options = smtp::Options { password, ..with_password(options(&peer), Mechanism::Xoauth2) };
+    assert_eq!(came_to(&channel(options.clone()).attempt(&envelope("x")).await), SENT);
+    assert_eq!(peer.seen()[0].commands[1], "AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHMzY3JldAEB");
+
+    let password = Some(Source::Command(vec!["/bin/false".into()]));
+    let verdict = channel(smtp::Options { password, ..options }).attempt(&envelope("x")).await;
+    assert_eq!(came_to(&verdict), deferred(Reason::Credentials, Scope::Channel), "{verdict:?}");
+}

@@ -1,3 +1,5 @@
+//! Messages as a parser that is not lettre reads them back.
+
 use mail_parser::{Message as Parsed, MessageParser, MimeHeaders, PartType};
 use proptest::prelude::*;
 
