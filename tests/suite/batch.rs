@@ -344,6 +344,94 @@ fn a_file_that_changes_between_the_passes_is_rolled_back() {
 }
 
 #[test]
+fn no_room_for_the_copy_of_a_pipe_is_no_fault_of_the_rows() {
+    let sandbox = Sandbox::new();
+    let binary = env!("CARGO_BIN_EXE_notifyctl");
+    for (script, said) in [
+        // Files may have 64 KiB, and whoever writes more is told so.
+        (format!("trap '' XFSZ; ulimit -f 64; {binary} enqueue --batch -"), "File too large"),
+        (format!("TMPDIR=/nonexistent {binary} enqueue --batch -"), "No such file or directory"),
+    ] {
+        let mut shell = Command::new("bash");
+        shell.env("NOTIFYCTL_CONFIG", sandbox.path().join("notifyctl.toml"));
+        fs::write(sandbox.path().join("rows"), rows(5_000)).unwrap();
+        shell.args(["-c", &format!("cat rows | {{ {script}; }}")]).current_dir(sandbox.path());
+        let output = shell.output().expect("run bash");
+        assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains(said) && stderr(&output).contains("hint: set TMPDIR"),
+            "{}",
+            stderr(&output)
+        );
+        assert!(!sandbox.db().exists());
+    }
+}
+
+/// A terminal of 80 columns that a test can read.
+struct Terminal<'a>(&'a Sandbox);
+
+impl Terminal<'_> {
+    fn tmux(&self, args: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(self.0.path().join("tmux")).args(["-f", "/dev/null"]).args(args);
+        String::from_utf8(command.output().expect("run tmux").stdout).expect("UTF-8")
+    }
+
+    fn start(&self, command: &str) {
+        let config = self.0.path().join("notifyctl.toml");
+        let line = format!(
+            "cd {}; export NOTIFYCTL_CONFIG={}; {command}; echo \"exit $?\"; read",
+            self.0.path().display(),
+            config.display()
+        );
+        self.tmux(&["new-session", "-d", "-x", "80", "-y", "24", &line]);
+    }
+
+    fn until_shown(&self, text: &str) -> String {
+        until(|| Some(self.tmux(&["capture-pane", "-e", "-p"])).filter(|screen| screen.contains(text)))
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+#[test]
+fn a_person_at_a_terminal_sees_a_bar_with_colours_unless_they_want_none() {
+    let sandbox = Sandbox::new();
+    taken(&sandbox, &["-"], rows(1).as_bytes());
+    fs::write(sandbox.path().join("rows.ndjson"), rows(20)).unwrap();
+    for (variable, coloured, batch) in [("TERM=screen", true, 2), ("NO_COLOR=1", false, 3)] {
+        // While another writer has the store, the bar stands still.
+        let lock = rusqlite::Connection::open(sandbox.db()).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let terminal = Terminal(&sandbox);
+        terminal
+            .start(&format!("{variable} {} enqueue --batch rows.ndjson", env!("CARGO_BIN_EXE_notifyctl")));
+        let screen = terminal.until_shown("enqueueing ");
+        assert!(screen.contains("0 %") && screen.contains(" left"), "{screen}");
+        assert_eq!(screen.contains("\u{1b}[36m"), coloured, "{screen:?}");
+        lock.execute_batch("COMMIT").unwrap();
+        let screen = terminal.until_shown("exit 0");
+        assert!(!screen.contains("enqueueing"), "the bar is gone: {screen}");
+        assert!(screen.contains(&format!("{batch}\nnotifyctl: 20 enqueued; ")), "{screen}");
+    }
+}
+
+#[test]
+fn a_person_is_told_that_the_message_is_read_from_the_keyboard() {
+    let sandbox = Sandbox::new();
+    let terminal = Terminal(&sandbox);
+    terminal.start(&format!("{} enqueue --to a@example.org", env!("CARGO_BIN_EXE_notifyctl")));
+    terminal.until_shown("reading the message from standard input, end with Ctrl-D");
+    terminal.tmux(&["send-keys", "hello", "Enter", "C-d"]);
+    terminal.until_shown("exit 0");
+    assert_eq!(sandbox.store().get(1).unwrap().unwrap().content.message, "hello\n");
+}
+
+#[test]
 fn a_batch_larger_than_the_memory_it_may_have_is_enqueued_from_a_pipe() {
     let sandbox = Sandbox::new();
     let row = json!({"to": "a@example.org", "message": "x".repeat(8_000)}).to_string() + "\n";

@@ -375,6 +375,29 @@ fn help_is_what_an_operator_needs() {
 }
 
 #[test]
+fn errors_say_where_what_and_what_to_do() {
+    let sandbox = Sandbox::new();
+    let cases: &[&[&str]] = &[
+        &["enqueue", "--too", "a@example.org", "m"],
+        &["enqueue", "--channel", "outbx", "--to", "a@example.org", "m"],
+        &["enqueue", "--to", "a@example.org", "--header", "Bcc: x", "--in", "5", "--ttl", "0s", "m"],
+        &["enqueue", "--user", "u1", "m"],
+        &["enqueue", "--to", "a@example.org", "--attach", "missing.pdf", "m"],
+        &["enqueue", "--to", "a@example.org", "--at", "now", "--in", "5m", "m"],
+        &["enqueue", "--batch", "missing.csv"],
+        &["enqueue", "--skip-invalid", "m"],
+        &["user", "show", "u1"],
+    ];
+    let mut told = String::new();
+    for args in cases {
+        let output = sandbox.run(args, b"");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        told += &format!("$ notifyctl {}\n{stderr}[{}]\n\n", args.join(" "), output.status.code().unwrap());
+    }
+    insta::assert_snapshot!(told.replace(&sandbox.path().display().to_string(), "[folder]"));
+}
+
+#[test]
 fn a_completion_script_is_printed_for_every_shell() {
     let sandbox = Sandbox::new();
     for (shell, word) in [

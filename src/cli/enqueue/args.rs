@@ -106,7 +106,7 @@ impl EnqueueArgs {
     /// Everything but the message as a row; reads the files that it names.
     ///
     /// # Errors
-    /// All that is wrong with the options.
+    /// When a file cannot be read. What else is wrong with the options is in the row.
     pub fn row(&self, limits: &Limits) -> Result<Row, Error> {
         let mut builder = Builder::default();
         let scalars = [
@@ -128,13 +128,19 @@ impl EnqueueArgs {
         }
         self.recipients(&mut builder);
         self.header_pairs(&mut builder);
-        let mut row = builder.finish().map_err(|found| problems::refused(&found))?;
+        let mut row = builder.finish();
         if let Some(path) = &self.html {
             row.html = Some(files::text("html", path, limits.message)?);
         }
+        let mut size = 0;
         for path in &self.attach {
             let attachment = files::attachment(path, limits.attachments)?;
+            size += attachment.content.len();
             row.attachments.push(RowAttachment::Content(attachment));
+            if size > limits.attachments {
+                // Refused for its size when it is checked; the others need not be read for that.
+                break;
+            }
         }
         Ok(row)
     }

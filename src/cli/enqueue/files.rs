@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use super::args::not_utf8;
-use super::problems::refused;
+use super::problems::{Clean, refused};
 use crate::cli::{Error, Exit};
 use crate::model::{Attachment, Limits, Problem};
 use crate::wire::row::media_type;
@@ -82,7 +82,8 @@ fn name_of(path: &Path) -> String {
 }
 
 fn bytes(option: &str, path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
-    let shown = path.display();
+    let shown = path.to_string_lossy();
+    let shown = Clean(&shown);
     let options = std::fs::OpenOptions::new().read(true).custom_flags(FLAGS.bits() as i32).open(path);
     let file = options.map_err(|error| {
         let exit = if error.kind() == io::ErrorKind::PermissionDenied { Exit::NoPerm } else { Exit::NoInput };

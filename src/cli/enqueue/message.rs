@@ -13,11 +13,15 @@ use crate::wire::row::Field;
 
 /// The message of one notification: the argument, or standard input.
 pub fn message(args: &EnqueueArgs, limit: usize) -> Result<String, Error> {
-    match args.message.as_deref() {
+    match args.message.as_deref().filter(|message| *message != "-") {
         None => standard_input(limit),
-        Some(message) if message == "-" => standard_input(limit),
         Some(message) => argument(message),
     }
+}
+
+/// The same for options that are wrong anyway: nobody has to type a message before they are told.
+pub fn message_unread(args: &EnqueueArgs) -> Result<String, Error> {
+    args.message.as_deref().filter(|message| *message != "-").map_or(Ok(String::new()), argument)
 }
 
 /// The message of every row of a batch that has none: the argument alone, because what a batch does not

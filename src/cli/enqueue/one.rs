@@ -38,7 +38,10 @@ fn enqueue(
     let config = context.config()?;
     args.check_channel(config)?;
     let mut row = args.row(&config.limits)?;
-    row.message = Some(message::message(args, config.limits.message)?);
+    row.message = Some(match row.flaws.is_empty() {
+        true => message::message(args, config.limits.message)?,
+        false => message::message_unread(args)?,
+    });
     let mut intake = Shell::new(config, now, None);
     let accepted = row.into_new(&terms(config, now), &mut intake);
     if let Some(error) = intake.trouble() {

@@ -99,6 +99,9 @@ impl Row {
     /// # Errors
     /// Everything that forbids accepting it.
     pub fn into_new(mut self, terms: &Terms, intake: &mut dyn Intake) -> Result<NewRow, Vec<Problem>> {
+        if self.torn {
+            return Err(self.flaws);
+        }
         let mut found = Vec::new();
         let channel = self.channel.take().unwrap_or_else(|| terms.channel.clone());
         let recipients = recipients(&mut found, &channel, self.to, self.user_id.as_deref(), intake);
@@ -110,10 +113,7 @@ impl Row {
         if self.message.is_none() && self.html.is_none() {
             found.push(Problem::new("message", "is missing"));
         }
-        let attachments = self.attachments.into_iter().filter_map(|one| match one {
-            RowAttachment::Content(attachment) => Some(attachment),
-            RowAttachment::Path(path) => intake.file(&path).map_err(|problem| found.push(problem)).ok(),
-        });
+        let attachments = attachments(&mut found, self.attachments, &terms.limits, intake);
         let mut shape = NewNotification {
             channel,
             content: Content {
@@ -123,7 +123,7 @@ impl Row {
                 message: self.message.unwrap_or_default(),
                 html: self.html,
                 headers: self.headers,
-                attachments: attachments.collect(),
+                attachments,
             },
             user_id: self.user_id,
             priority: self.priority.unwrap_or_default(),
@@ -133,6 +133,9 @@ impl Row {
         };
         found.append(&mut shape.problems(&terms.limits));
         shape.content.recipient.clear();
+        // A field that could not be read is told once, not as a missing one too.
+        found.retain(|problem| self.flaws.iter().all(|flaw| flaw.field != problem.field));
+        found.splice(..0, self.flaws);
         if found.is_empty() { Ok(NewRow { shape, recipients: recipients.into_iter() }) } else { Err(found) }
     }
 }
@@ -197,6 +200,34 @@ fn check(channel: &str, recipient: &str, intake: &mut dyn Intake) -> Result<Stri
     }
 }
 
+/// Stops reading files when their number or their size is beyond what is taken; the model's own check
+/// then says so.
+fn attachments(
+    found: &mut Vec<Problem>,
+    all: Vec<RowAttachment>,
+    limits: &Limits,
+    intake: &mut dyn Intake,
+) -> Vec<Attachment> {
+    let (mut taken, mut size) = (Vec::new(), 0);
+    for one in all {
+        if size > limits.attachments || taken.len() > Limits::ATTACHMENTS {
+            break;
+        }
+        let attachment = match one {
+            RowAttachment::Content(attachment) => Ok(attachment),
+            RowAttachment::Path(path) => intake.file(&path),
+        };
+        match attachment {
+            Ok(attachment) => {
+                size += attachment.content.len();
+                taken.push(attachment);
+            }
+            Err(problem) => found.push(problem),
+        }
+    }
+    taken
+}
+
 fn not_before(
     found: &mut Vec<Problem>,
     at: Option<&str>,
@@ -213,4 +244,158 @@ fn not_before(
         }
     };
     intake.at(at).map_err(|problem| found.push(problem)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    /// One channel, `mail`, that tells the team; it keeps recipients in lower case and knows none at `nowhere`.
+    struct Desk {
+        team: Vec<String>,
+        files: u32,
+    }
+
+    impl Intake for Desk {
+        fn route(&mut self, channel: &str) -> Result<&[String], Problem> {
+            match channel {
+                "mail" => Ok(&self.team),
+                _ => Err(Problem::new("channel", "unknown")),
+            }
+        }
+
+        fn recipient(&mut self, _channel: &str, recipient: &str) -> Result<String, Problem> {
+            match recipient.ends_with("@nowhere") {
+                true => Err(Problem::new("to", "nowhere")),
+                false => Ok(recipient.to_lowercase()),
+            }
+        }
+
+        fn user(&mut self, id: &str) -> Result<String, Problem> {
+            match id {
+                "u1" => Ok("one@example.org".into()),
+                _ => Err(Problem::new("user_id", "unknown")),
+            }
+        }
+
+        fn at(&mut self, text: &str) -> Result<Timestamp, Problem> {
+            text.parse().map(Timestamp).map_err(|_| Problem::new("not_before", "no time"))
+        }
+
+        fn file(&mut self, path: &str) -> Result<Attachment, Problem> {
+            self.files += 1;
+            Ok(Attachment { name: path.into(), media_type: "text/plain".into(), content: vec![0; 40] })
+        }
+    }
+
+    fn terms() -> Terms {
+        let limits = Limits { message: 100, attachments: 100 };
+        Terms { now: NOW, limits, channel: "mail".into(), ttl: None }
+    }
+
+    fn plain() -> Row {
+        Row { message: Some("m".into()), ..Row::default() }
+    }
+
+    fn accept(row: Row) -> Result<Vec<NewNotification>, Vec<String>> {
+        let mut desk = Desk { team: vec!["team@example.org".into()], files: 0 };
+        let told = |found: Vec<Problem>| found.iter().map(ToString::to_string).collect();
+        let accepted = row.into_new(&terms(), &mut desk).map_err(told);
+        assert!(desk.files <= 3, "no file is read beyond the limit");
+        accepted.map(Iterator::collect)
+    }
+
+    fn recipients(row: Row) -> Vec<String> {
+        accept(row).unwrap().into_iter().map(|new| new.content.recipient).collect()
+    }
+
+    #[test]
+    fn recipients_are_those_named_else_the_user_else_whom_the_channel_tells() {
+        let to = vec!["A@example.org".to_owned(), "b@example.org".to_owned(), "a@example.org".to_owned()];
+        assert_eq!(recipients(plain()), ["team@example.org"]);
+        assert_eq!(recipients(Row { user_id: Some("u1".into()), ..plain() }), ["one@example.org"]);
+        let named = Row { to, user_id: Some("u2".into()), ..plain() };
+        assert_eq!(recipients(named.clone()), ["a@example.org", "b@example.org"], "each once");
+        let new = accept(named).unwrap();
+        assert!(new.iter().all(|new| new.content.message == "m" && new.user_id.as_deref() == Some("u2")));
+    }
+
+    #[test]
+    fn the_time_to_live_begins_at_the_earliest_moment() {
+        let ttl = Some(Duration::from_secs(60));
+        let new = |row: Row| accept(row).unwrap().remove(0);
+        assert_eq!(new(Row { ttl, ..plain() }).expires_at, Some(Timestamp(NOW.0 + 60_000)));
+        let later = new(Row { ttl, wait: Some(Duration::from_secs(5)), ..plain() });
+        assert_eq!(later.not_before, Some(Timestamp(NOW.0 + 5_000)));
+        assert_eq!(later.expires_at, Some(Timestamp(NOW.0 + 65_000)));
+    }
+
+    #[test]
+    fn every_problem_of_a_row_is_found() {
+        let row = Row {
+            to: vec!["x@nowhere".into(), "a\nb".into(), String::new()],
+            not_before: Some("soon".into()),
+            ttl: Some(Duration::ZERO),
+            subject: Some("a\nb".into()),
+            ..Row::default()
+        };
+        let found = accept(row).unwrap_err();
+        let starts = [
+            "to: number 1: nowhere",
+            "to: number 2: holds",
+            "to: number 3: is empty",
+            "not_before: ",
+            "ttl: ",
+            "message: is missing",
+            "subject: ",
+        ];
+        assert_eq!(found.len(), starts.len(), "{found:?}");
+        for (found, start) in found.iter().zip(starts) {
+            assert!(found.starts_with(start), "{found}");
+        }
+        let flaws = vec![Problem::new("message", "is a number"), Problem::new("key", "is a list")];
+        let row = Row { flaws, ttl: Some(Duration::ZERO), ..Row::default() };
+        let told =
+            ["message: is a number", "key: is a list", "ttl: is zero; it would expire before it can be sent"];
+        assert_eq!(accept(row).unwrap_err(), told);
+        assert_eq!(accept(Row::torn(Problem::new("row", "is torn"))).unwrap_err(), ["row: is torn"]);
+        assert_eq!(accept(Row { channel: Some("x".into()), ..plain() }).unwrap_err(), ["channel: unknown"]);
+    }
+
+    #[test]
+    fn too_many_recipients_or_bytes_are_refused() {
+        let to = (0..=Row::RECIPIENTS).map(|n| format!("u{n}@example.org")).collect();
+        assert!(accept(Row { to, ..plain() }).unwrap_err()[0].starts_with("to: names 1001 recipients"));
+        let attachments = vec![RowAttachment::Path("f".into()); 1_000];
+        let found = accept(Row { attachments, ..plain() }).unwrap_err();
+        assert_eq!(found, ["attachments: are 120 bytes together; at most 100 are taken"]);
+    }
+
+    #[test]
+    fn who_takes_no_paths_refuses_them() {
+        struct Strict;
+        impl Intake for Strict {
+            fn route(&mut self, _: &str) -> Result<&[String], Problem> {
+                Ok(&[])
+            }
+            fn recipient(&mut self, _: &str, recipient: &str) -> Result<String, Problem> {
+                Ok(recipient.into())
+            }
+            fn user(&mut self, _: &str) -> Result<String, Problem> {
+                Ok(String::new())
+            }
+            fn at(&mut self, _: &str) -> Result<Timestamp, Problem> {
+                Ok(NOW)
+            }
+        }
+        let row = Row {
+            to: vec!["a@example.org".into()],
+            attachments: vec![RowAttachment::Path("/etc/passwd".into())],
+            ..plain()
+        };
+        let found = row.into_new(&terms(), &mut Strict).unwrap_err();
+        assert_eq!(found[0].to_string(), "attachments: a path is not taken here; give name and content");
+    }
 }

@@ -12,7 +12,6 @@ use crate::units;
 #[derive(Debug, Default)]
 pub struct Builder {
     row: Row,
-    problems: Vec<Problem>,
     /// One bit per field that was given.
     seen: u16,
 }
@@ -32,7 +31,7 @@ impl Builder {
                 for one in all {
                     match attachment::read(one) {
                         Ok(one) => self.row.attachments.push(one),
-                        Err(problem) => self.problems.push(problem),
+                        Err(problem) => self.row.flaws.push(problem),
                     }
                 }
             }
@@ -73,15 +72,13 @@ impl Builder {
 
     /// Keeps a problem.
     pub fn problem(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        self.row.flaws.push(problem);
     }
 
-    /// The row.
-    ///
-    /// # Errors
-    /// Everything that was wrong with it.
-    pub fn finish(self) -> Result<Row, Vec<Problem>> {
-        if self.problems.is_empty() { Ok(self.row) } else { Err(self.problems) }
+    /// The row, with everything that is wrong with it.
+    #[must_use]
+    pub fn finish(self) -> Row {
+        self.row
     }
 
     fn first(&mut self, field: Field) -> bool {

@@ -9,23 +9,23 @@ use serde_json::Value;
 use super::{Builder, Field, Row};
 use crate::model::Problem;
 
-/// Reads a row from a JSON object.
-///
-/// # Errors
-/// Every problem of the row; a text that is not JSON is one problem, with its column.
-pub fn parse(text: &str) -> Result<Row, Vec<Problem>> {
+/// Reads a row from a JSON object. A text that is none is torn, with the column at which it ends to be one.
+#[must_use]
+pub fn parse(text: &str) -> Row {
     // Asked first, because serde's own words for a wrong type repeat the value, which may be personal.
     if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-        return Err(vec![Problem::new("row", "is not a JSON object")]);
+        return Row::torn(Problem::new("row", "is not a JSON object"));
     }
     let mut builder = Builder::default();
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = reader.deserialize_map(Fields(&mut builder)).and_then(|()| reader.end());
-    if let Err(error) = read {
-        let what = format!("is not JSON: {} (column {})", said(&error), error.column());
-        builder.problem(Problem::new("row", what));
+    match read {
+        Ok(()) => builder.finish(),
+        Err(error) => {
+            let what = format!("is not JSON: {} (column {})", said(&error), error.column());
+            Row::torn(Problem::new("row", what))
+        }
     }
-    builder.finish()
 }
 
 /// What serde_json says, without the position within the line.
@@ -87,7 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn problems(text: &str) -> Vec<String> {
-        parse(text).unwrap_err().iter().map(ToString::to_string).collect()
+        parse(text).flaws.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -96,8 +96,8 @@ mod tests {
             r#"{"channel":"mail","to":["a@example.org","b@example.org"],"user_id":"u","subject":"s",
                 "message":"m\n.","html":"<p>m","priority":"high","not_before":"2026-12-24 18:00","ttl":"90s",
                 "key":"k","headers":{"X-A":"1"},"attachments":[{"name":"a.txt","content":"aGk="}],"in":null}"#,
-        )
-        .unwrap();
+        );
+        assert_eq!((row.flaws.as_slice(), row.torn), (&[][..], false));
         assert_eq!(row.to, ["a@example.org", "b@example.org"]);
         assert_eq!(row.message.as_deref(), Some("m\n."));
         assert_eq!(row.priority, Some(Priority::High));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn headers_may_be_pairs_so_that_a_name_can_come_twice() {
-        let row = parse(r#"{"headers":[["X-A","1"],["X-A","2"]]}"#).unwrap();
+        let row = parse(r#"{"headers":[["X-A","1"],["X-A","2"]]}"#);
         assert_eq!(row.headers, [("X-A".into(), "1".into()), ("X-A".to_owned(), "2".to_owned())]);
         assert_eq!(problems(r#"{"headers":[["X-A"]]}"#), ["headers: one is not a pair of name and value"]);
     }

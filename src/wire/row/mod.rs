@@ -17,9 +17,9 @@ pub use build::Builder;
 pub use field::Field;
 pub use json::parse;
 
-use crate::model::Priority;
+use crate::model::{Priority, Problem};
 
-/// The fields of one row, each of the right type; what is missing is left to defaults.
+/// The fields of one row, each of the right type; what is missing, or wrong, is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
     /// The channel's name.
@@ -48,11 +48,21 @@ pub struct Row {
     pub headers: Vec<(String, String)>,
     /// Files that travel with it.
     pub attachments: Vec<RowAttachment>,
+    /// What was wrong in reading it; told together with what is found when it is accepted.
+    pub flaws: Vec<Problem>,
+    /// Whether it could not be read to its end: then nothing else is to be said of it.
+    pub torn: bool,
 }
 
 impl Row {
     /// The most recipients of one row.
     pub const RECIPIENTS: usize = 1_000;
+
+    /// What could not be read as a row at all.
+    #[must_use]
+    pub fn torn(flaw: Problem) -> Self {
+        Self { flaws: vec![flaw], torn: true, ..Self::default() }
+    }
 
     /// This row, completed by `defaults` where it says nothing. `to` and `user_id` go together, so do
     /// `not_before` and `in`; headers are added by name.

@@ -88,12 +88,12 @@ impl<R: BufRead> Records<R> {
                     self.longest,
                     Self::COLUMNS
                 );
-                Err(vec![Problem::new("row", what)])
+                Row::torn(Problem::new("row", what))
             }
-            Read::QuoteLeftOpen => Err(vec![Problem::new(
+            Read::QuoteLeftOpen => Row::torn(Problem::new(
                 "row",
                 "opens a quote that is never closed; all that follows is in it",
-            )]),
+            )),
         };
         Ok(Some(Line { number, row }))
     }
@@ -103,11 +103,11 @@ impl<R: BufRead> Records<R> {
         self.bytes
     }
 
-    fn row(&self) -> Result<Row, Vec<Problem>> {
+    fn row(&self) -> Row {
         let cells = self.record.used.1;
         if cells != self.columns.len() {
             let what = format!("has {cells} fields; the first line names {}", self.columns.len());
-            return Err(vec![Problem::new("row", what)]);
+            return Row::torn(Problem::new("row", what));
         }
         let mut builder = Builder::default();
         for (cell, column) in self.record.cells().zip(&self.columns) {
@@ -251,8 +251,11 @@ mod tests {
         let mut records = open(text.as_bytes(), 5_000).unwrap();
         let mut found = Vec::new();
         while let Some(line) = records.next().unwrap() {
-            let told = |problems: Vec<Problem>| problems.iter().map(|p| format!("{p}")).collect::<Vec<_>>();
-            found.push((line.number, line.row.map_err(|problems| told(problems).join("; "))));
+            let row = match line.row.flaws.first() {
+                None => Ok(line.row),
+                Some(flaw) => Err(flaw.to_string()),
+            };
+            found.push((line.number, row));
         }
         assert_eq!(records.bytes(), text.len() as u64);
         found
@@ -304,8 +307,8 @@ mod tests {
     fn wrong_counts_and_wrong_bytes_are_told_per_row() {
         assert_eq!(read("to,message\na\n"), [(2, Err("row: has 1 fields; the first line names 2".into()))]);
         let mut records = open(b"to,message\na\xff,b\n", 100).unwrap();
-        let problems = records.next().unwrap().unwrap().row.unwrap_err();
-        assert_eq!(problems[0].to_string(), "to: is not UTF-8 from byte 2 on");
+        let flaws = records.next().unwrap().unwrap().row.flaws;
+        assert_eq!(flaws[0].to_string(), "to: is not UTF-8 from byte 2 on");
     }
 
     #[test]

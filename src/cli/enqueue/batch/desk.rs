@@ -24,8 +24,8 @@ impl<'a> Desk<'a> {
     ///
     /// # Errors
     /// When the store cannot say whether a user is known.
-    pub fn accept(&mut self, row: Result<Row, Vec<Problem>>) -> Result<Result<NewRow, Vec<Problem>>, Error> {
-        let accepted = row.and_then(|row| row.or(&self.defaults).into_new(&self.terms, &mut self.intake));
+    pub fn accept(&mut self, row: Row) -> Result<Result<NewRow, Vec<Problem>>, Error> {
+        let accepted = row.or(&self.defaults).into_new(&self.terms, &mut self.intake);
         match self.intake.trouble() {
             Some(error) => Err(error.into()),
             None => Ok(accepted),

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::rows::Rows;
+use super::rows::{Rows, Unreadable};
 use crate::cli::enqueue::args::{EnqueueArgs, Format};
 use crate::cli::enqueue::files::Folder;
 use crate::cli::enqueue::problems::Clean;
@@ -107,8 +107,10 @@ impl Input {
         let read: Box<dyn Read + '_> = match self.regular {
             Some(_) => Box::new(&self.file),
             None => {
-                let spool = self.spool.insert(tempfile::tempfile().map_err(|error| no_copy(&error))?);
-                Box::new(Tee { from: &self.file, to: BufWriter::with_capacity(1 << 16, spool) })
+                let spool = tempfile::tempfile().map_err(NoCopy::wrap);
+                let spool = spool.map_err(|error| Unreadable::from(error).of(&self.name))?;
+                let to = BufWriter::with_capacity(1 << 16, self.spool.insert(spool));
+                Box::new(Tee { from: &self.file, to })
             }
         };
         Rows::open(read, self.format, self.longest).map_err(|error| error.of(&self.name))
@@ -160,12 +162,6 @@ fn standard_input() -> io::Result<File> {
     stdin.as_fd().try_clone_to_owned().map(File::from)
 }
 
-fn no_copy(error: &io::Error) -> Error {
-    let folder = std::env::temp_dir();
-    Error::new(Exit::TempFail, format!("copy the batch to {}: {error}", folder.display()))
-        .hint("set TMPDIR to a folder with room for it, or give a file in place of a pipe")
-}
-
 /// Reads, and leaves a copy of what was read.
 struct Tee<'a> {
     from: &'a File,
@@ -179,12 +175,18 @@ impl Read for Tee<'_> {
             0 => self.to.flush(),
             read => self.to.write_all(&buffer[..read]),
         };
-        written.map_err(|error| io::Error::new(error.kind(), NoRoom(error)))?;
+        written.map_err(NoCopy::wrap)?;
         Ok(read)
     }
 }
 
-/// The copy could not be written; told apart from input that could not be read.
+/// The copy cannot be written; told apart from input that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("copy it to {folder}: {0}", folder = std::env::temp_dir().display())]
-struct NoRoom(io::Error);
+#[error("copy the batch to {folder}: {0}", folder = std::env::temp_dir().display())]
+pub struct NoCopy(io::Error);
+
+impl NoCopy {
+    fn wrap(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Self(error))
+    }
+}

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::rows::Line;
 use crate::cli::enqueue::args::not_utf8;
 use crate::model::Problem;
-use crate::wire::row;
+use crate::wire::row::{self, Row};
 
 /// The lines of `source`.
 pub struct Lines<R> {
@@ -38,13 +38,13 @@ impl<R: BufRead> Lines<R> {
             if !whole {
                 self.bytes += self.source.skip_until(b'\n')? as u64;
                 let what = format!("is longer than {} bytes", self.longest);
-                return Ok(Some(Line { number: self.number, row: Err(vec![Problem::new("row", what)]) }));
+                return Ok(Some(Line { number: self.number, row: Row::torn(Problem::new("row", what)) }));
             }
             let line = self.line.trim_ascii();
             if !line.is_empty() {
                 let row = match std::str::from_utf8(line) {
                     Ok(text) => row::parse(text),
-                    Err(error) => Err(vec![not_utf8("row", &error)]),
+                    Err(error) => Row::torn(not_utf8("row", &error)),
                 };
                 return Ok(Some(Line { number: self.number, row }));
             }
@@ -65,9 +65,9 @@ mod tests {
         let mut lines = Lines::new(io::BufReader::with_capacity(7, bytes), longest);
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
-            let row = match line.row {
-                Ok(row) => Ok(row.message.unwrap_or_default()),
-                Err(problems) => Err(problems[0].to_string()),
+            let row = match line.row.flaws.first() {
+                None => Ok(line.row.message.unwrap_or_default()),
+                Some(flaw) => Err(flaw.to_string()),
             };
             found.push((line.number, row));
         }

@@ -12,7 +12,7 @@ mod rows;
 
 use super::args::EnqueueArgs;
 use super::intake::Shell;
-use super::message;
+use super::{message, problems};
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit};
 use crate::config::Config;
@@ -37,6 +37,10 @@ pub fn run(context: &mut Context, args: &EnqueueArgs) -> Result<Exit, Error> {
         })?;
     } else {
         context.out.line(receipt.id)?;
+        if context.out.is_terminal() {
+            let BatchReceipt { id, created, .. } = receipt;
+            say(format_args!("{created} enqueued; `notifyctl status --batch {id}` shows how they fare"));
+        }
     }
     if receipt.known > 0 {
         say(format_args!("{} known by their key, not enqueued again", receipt.known));
@@ -52,6 +56,9 @@ fn enqueue(config: &Config, args: &EnqueueArgs, now: Timestamp) -> Result<(Batch
     args.check_channel(config)?;
     let mut input = Input::open(args, &config.limits)?;
     let mut defaults = args.row(&config.limits)?;
+    if !defaults.flaws.is_empty() {
+        return Err(problems::refused(&defaults.flaws));
+    }
     defaults.message = message::default(args, config.limits.message)?;
     let mut desk = Desk::new(config, now, input.folder()?, defaults);
     let tally = check(&mut desk, &mut input, args)?;

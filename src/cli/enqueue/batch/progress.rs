@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// A bar on standard error, or nothing.
 pub struct Progress {
@@ -30,7 +30,7 @@ impl Progress {
         if self.rows.is_multiple_of(Self::ROWS) || bytes - self.shown > Self::BYTES {
             self.shown = bytes;
             let rate = self.rows as f64 / bar.elapsed().as_secs_f64().max(0.001);
-            bar.set_message(format!("{} rows, {rate:.0}/s", self.rows));
+            bar.set_message(format!("{} rows  {}/s", HumanCount(self.rows), HumanCount(rate as u64)));
             bar.set_position(bytes);
         }
     }
@@ -43,15 +43,14 @@ impl Progress {
     }
 }
 
-/// Colours follow NO_COLOR by themselves.
+/// Colours follow NO_COLOR by themselves. Shown at once: the store may let us wait before the first row.
 fn bar(doing: &'static str, size: Option<u64>) -> ProgressBar {
     let (bar, template) = match size {
-        Some(size) => (
-            ProgressBar::new(size),
-            "{prefix} {bar:30.cyan} {percent:>3} % {bytes}/{total_bytes}, {msg}, {eta} left",
-        ),
-        None => (ProgressBar::no_length(), "{prefix} {spinner} {bytes}, {msg}"),
+        Some(size) => (ProgressBar::new(size), "{prefix} {bar:24.cyan} {percent:>3} %  {msg}  {eta} left"),
+        None => (ProgressBar::no_length(), "{prefix} {spinner} {bytes}  {msg}"),
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style).with_prefix(doing)
+    let bar = bar.with_style(style).with_prefix(doing);
+    bar.tick();
+    bar
 }

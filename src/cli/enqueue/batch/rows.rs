@@ -3,11 +3,11 @@
 use std::io::{self, BufReader, Cursor, Read};
 
 use super::csv::Records;
+use super::input::NoCopy;
 use super::lines::Lines;
 use crate::cli::enqueue::args::Format;
 use crate::cli::enqueue::problems::Clean;
 use crate::cli::{Error, Exit};
-use crate::model::Problem;
 use crate::wire::row::Row;
 
 /// One row, and where it began.
@@ -15,8 +15,8 @@ use crate::wire::row::Row;
 pub struct Line {
     /// From 1.
     pub number: u64,
-    /// The row, or what is wrong with it.
-    pub row: Result<Row, Vec<Problem>>,
+    /// The row.
+    pub row: Row,
 }
 
 /// The rows of a batch.
@@ -90,6 +90,10 @@ impl Unreadable {
     /// The failure of the command.
     pub fn of(&self, name: &str) -> Error {
         match self {
+            Self::Io(error) if error.get_ref().is_some_and(|error| error.is::<NoCopy>()) => {
+                Error::new(Exit::TempFail, format!("{name}: {error}; nothing was enqueued"))
+                    .hint("set TMPDIR to a folder with room for it, or give a file in place of a pipe")
+            }
             Self::Io(error) => Error::new(Exit::IoErr, format!("read {name}: {error}")),
             Self::Header { line, what } => {
                 let what = format!("{name}:{line}: {}; nothing was enqueued", Clean(what));
