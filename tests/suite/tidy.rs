@@ -93,7 +93,8 @@ fn outside_crates_stay_where_they_belong() {
     for file in sources() {
         let from = file.module();
         for (krate, owners) in CRATES {
-            if file.code.iter().any(|line| names_crate(line, krate)) && !owners.contains(&from.as_str()) {
+            if file.shipped().iter().any(|line| names_crate(line, krate)) && !owners.contains(&from.as_str())
+            {
                 wrong.push(format!("{}: `{krate}` belongs to {owners:?}", file.name()));
             }
         }
@@ -117,7 +118,7 @@ fn standard_output_belongs_to_the_command_line() {
 fn lines_with(patterns: &[&str], concerns: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for file in sources().iter().filter(|file| concerns(&file.module())) {
-        for (number, line) in file.code.iter().enumerate().take(file.tests_from()) {
+        for (number, line) in file.shipped().iter().enumerate() {
             if let Some(pattern) = patterns.iter().find(|pattern| line.contains(**pattern)) {
                 found.push(format!("{}:{}: `{pattern}`", file.name(), number + 1));
             }

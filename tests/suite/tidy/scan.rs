@@ -29,18 +29,24 @@ impl Source {
         first.trim_end_matches(".rs").to_owned()
     }
 
-    /// The line at which its unit tests begin, or its end.
-    pub fn tests_from(&self) -> usize {
-        if self.path.ends_with("tests.rs") {
-            return 0;
+    /// Its lines with those of unit tests left empty.
+    pub fn shipped(&self) -> Vec<&str> {
+        let mut inside = self.path.ends_with("tests.rs");
+        let mut lines = Vec::with_capacity(self.code.len());
+        for (number, line) in self.code.iter().enumerate() {
+            let before = number.checked_sub(1).map_or("", |before| self.code[before].trim());
+            inside |= before == "#[cfg(test)]" && line.starts_with("mod ") && line.ends_with('{');
+            lines.push(if inside { "" } else { line.as_str() });
+            // rustfmt puts the end of a module at the margin, and nothing else of it.
+            inside &= line != "}" || self.path.ends_with("tests.rs");
         }
-        self.code.iter().position(|line| line.trim() == "#[cfg(test)]").unwrap_or(self.code.len())
+        lines
     }
 
     /// The top modules of this crate that it names outside of unit tests, by `crate::`, `notifyctl::` or
     /// enough `super::`.
     pub fn imports(&self) -> BTreeSet<String> {
-        let text = self.code[..self.tests_from()].join(" ");
+        let text = self.shipped().join(" ");
         let depth = self.path.components().count() - 1 - usize::from(self.path.ends_with("mod.rs"));
         let root = "super::".repeat(depth);
         let mut found = BTreeSet::new();
