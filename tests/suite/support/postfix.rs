@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl Postfix {
             fs::create_dir_all(dir.path().join("etc/sasl")).expect("a folder for the configuration");
             fs::write(dir.path().join("etc").join(name), text).expect("write the configuration");
         }
-        let child = Command::new("/bin/sh")
+        let child = as_root("/bin/sh")
             .args(["-eu", "-c", PREPARE_AND_START])
             .env("DIR", dir.path())
             .env("LOGIN", Self::USER)
@@ -70,11 +70,19 @@ impl Postfix {
 
     /// The raw mails that have arrived, once there are `count`; fails when there are more.
     pub fn mails(&self, count: usize) -> Vec<PathBuf> {
-        let new = self.dir.path().join("mail/box/new");
-        let mails = self.wait_for(&format!("{count} mails"), || {
-            let mails: Vec<_> = fs::read_dir(&new).ok()?.map(|entry| entry.unwrap().path()).collect();
+        let mail = self.dir.path().join("mail");
+        let new = mail.join("box/new");
+        // Postfix lets nobody else look.
+        let let_us_look = || as_root("chmod").args(["-R", "a+rX"]).arg(&mail).stderr(Stdio::null()).status();
+        let mails = self.wait_for(&format!("{count} mails have arrived"), || {
+            let Ok(entries) = fs::read_dir(&new) else {
+                let _ = let_us_look();
+                return None;
+            };
+            let mails: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
             (mails.len() >= count).then_some(mails)
         });
+        let _ = let_us_look();
         assert_eq!(mails.len(), count, "mails in {}", new.display());
         mails
     }
@@ -87,7 +95,7 @@ impl Postfix {
             }
             let log = || fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < end, "Postfix: waited in vain until {what}\n{}", log());
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
@@ -100,7 +108,21 @@ impl Drop for Postfix {
             let _ = Command::new("kill").arg(pid.trim()).status();
         }
         let _ = self.child.wait();
+        // What belongs to Postfix's users is not ours to remove, unless we are root.
+        let folders = ["queue", "data", "mail", "etc"].map(|name| self.dir.path().join(name));
+        let _ = as_root("rm").arg("-rf").args(folders).status();
     }
+}
+
+/// A program run by root, or else by a root of its own name space: Postfix has users of its own.
+fn as_root(program: &str) -> Command {
+    let is_root = fs::metadata("/proc/self").expect("/proc").uid() == 0;
+    if is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--map-auto", program]);
+    command
 }
 
 /// Run by a shell because it changes owners, which only root may.
