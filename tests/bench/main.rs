@@ -3,6 +3,8 @@
 //! `cargo bench` runs all, `cargo bench --bench ratios -- NAME…` some. Machines are shared and noisy: read the ratios
 //! (medians of pairs), not the absolutes. A budget that is missed is printed, and ends with exit code 1.
 
+#![expect(clippy::print_stdout, reason = "a benchmark has nothing else to say it on")]
+
 mod batch;
 mod enqueue;
 mod floor;

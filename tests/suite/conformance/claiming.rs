@@ -125,7 +125,7 @@ pub fn given_back_is_as_if_never_claimed(place: &dyn Place) {
         id,
         attempt: one.attempt,
         lease_token: one.lease_token,
-        channel: one.channel.clone(),
+        channel: one.channel,
         batch_id: None,
     };
     let exchange = Exchange { give_back: vec![unused.clone(), unused], ..hand.exchange(T) };

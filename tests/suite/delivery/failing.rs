@@ -12,10 +12,13 @@ use notifyctl::store::{
     Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, User, Worker, Writer,
 };
 
+/// Says of each exchange whether it fails, and how.
+pub type Script = Box<dyn FnMut(&Exchange) -> Option<ErrorKind> + Send>;
+
 /// A store whose exchanges fail when the script says so; all else is the real one's.
 pub struct Failing {
     pub store: Box<dyn Store>,
-    pub fails: Box<dyn FnMut(&Exchange) -> Option<ErrorKind> + Send>,
+    pub fails: Script,
     /// How many exchanges have failed.
     pub failures: Arc<AtomicUsize>,
 }
