@@ -45,7 +45,6 @@ impl Conductor {
         self.chores_last = chores.is_some();
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         if let Some(chores) = chores {
-            self.beat();
             self.call = Some(Box::pin(async move {
                 let call = store.call(move |store| {
                     let found = chores.perform(store, &clock);
@@ -64,12 +63,6 @@ impl Conductor {
                 });
                 call.await
             }));
-        }
-    }
-
-    fn beat(&self) {
-        if let Err(error) = self.worker.beat() {
-            log::warn!(target: LOG_TARGET, "leave a sign of life: {error}");
         }
     }
 

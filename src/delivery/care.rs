@@ -26,6 +26,7 @@ const LEASE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_sec
 pub(super) struct Care {
     /// How long a claim is ours without a sign of life.
     pub(super) lease: Duration,
+    next_beat: Instant,
     next_extend: Instant,
     next_sweep: Instant,
     /// Whether the first sweep is done.
@@ -54,12 +55,33 @@ impl Care {
     pub(super) fn new(lanes: &[LaneState], now: Instant) -> Self {
         let longest = lanes.iter().map(|lane| lane.lane.longest_attempt).max().unwrap_or_default();
         let lease = LEASE.0.max(longest + LEASE.1);
-        Self { lease, next_extend: now + lease / 3, next_sweep: now, swept: false, switched_off: Vec::new() }
+        Self {
+            lease,
+            next_beat: now + lease / 6,
+            next_extend: now + lease / 3,
+            next_sweep: now,
+            swept: false,
+            switched_off: Vec::new(),
+        }
     }
 
     /// When something is due next.
     pub(super) fn next(&self, sweeps: bool) -> Instant {
         if sweeps { self.next_extend.min(self.next_sweep) } else { self.next_extend }
+    }
+
+    /// When a sign of life is due next.
+    pub(super) fn next_beat(&self) -> Instant {
+        self.next_beat
+    }
+
+    /// Whether a sign of life is due; it is taken for given then.
+    pub(super) fn beats(&mut self, now: Instant) -> bool {
+        let due = self.next_beat <= now;
+        if due {
+            self.next_beat = now + self.lease / 6;
+        }
+        due
     }
 
     /// Something has expired in our hands: look for more of the kind.

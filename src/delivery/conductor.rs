@@ -16,7 +16,7 @@ use super::outbox::{Origin, Outbox};
 use super::pace::Pace;
 use super::places::Places;
 use super::trouble::Trouble;
-use super::{Engine, Error, Lane, Observer, Stop, Tally, Until, record};
+use super::{Engine, Error, LOG_TARGET, Lane, Observer, Stop, Tally, Until, record};
 use crate::clock::Clock;
 use crate::store::{Claimed, Handle, Identity, Worker};
 
@@ -59,6 +59,8 @@ pub(super) struct Conductor {
     pub(super) care: Care,
     pub(super) trouble: Option<Trouble>,
     pub(super) phase: Phase,
+    /// Why nothing can begin any more.
+    pub(super) failure: Option<std::io::Error>,
     pub(super) tally: Tally,
 }
 
@@ -101,6 +103,7 @@ impl Conductor {
             pace: Pace::new(),
             trouble: None,
             phase: Phase::Running,
+            failure: None,
             tally: Tally { started_at, ended_at: started_at, ..Tally::default() },
         }
     }
@@ -127,10 +130,10 @@ impl Conductor {
         loop {
             let now = Instant::now();
             self.heed_time(now);
-            self.begin_attempts(now)?;
+            self.begin_attempts(now);
             self.call_store(now);
             if self.is_over(now) {
-                return Ok(());
+                return self.failure.take().map_or(Ok(()), |error| Err(Error::Worker(error)));
             }
             let next = self.next_alarm(now);
             // One that rings early does no harm, and leaving it alone costs nothing.
@@ -163,6 +166,12 @@ impl Conductor {
     }
 
     fn heed_time(&mut self, now: Instant) {
+        // Driven by this loop and by nothing else: a conductor that hangs gives no sign of life.
+        if self.care.beats(now)
+            && let Err(error) = self.worker.beat()
+        {
+            log::warn!(target: LOG_TARGET, "leave a sign of life: {error}");
+        }
         match self.phase {
             // The channels' own limits bound what is under way.
             Phase::Running if self.ends_at.is_some_and(|at| at <= now) => self.drain(None),
@@ -187,7 +196,7 @@ impl Conductor {
     }
 
     fn next_alarm(&self, now: Instant) -> Instant {
-        let mut next = now + LONGEST_SLEEP;
+        let mut next = self.care.next_beat().min(now + LONGEST_SLEEP);
         if let Some(at) = self.ends_at.filter(|_| self.phase == Phase::Running) {
             next = next.min(at);
         }
@@ -226,7 +235,7 @@ impl Conductor {
         }
     }
 
-    fn drain(&mut self, until: Option<Instant>) {
+    pub(super) fn drain(&mut self, until: Option<Instant>) {
         self.phase = Phase::Draining(until);
         self.give_back_ready();
     }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::LOG_TARGET;
 use super::attempt::{Ended, attempt, envelope, unknown};
 use super::conductor::{Conductor, Phase};
 use super::outbox::Origin;
 use super::places::Flight;
 use super::round::is_trouble;
-use super::{Error, LOG_TARGET};
 use crate::model::{Reason, Verdict};
 
 impl Conductor {
     /// Begins attempts while there are permits and places.
-    pub(super) fn begin_attempts(&mut self, now: Instant) -> Result<(), Error> {
+    pub(super) fn begin_attempts(&mut self, now: Instant) {
         // What is sent while results find no room would be sent again.
         if self.is_draining() || self.trouble.is_some() {
-            return Ok(());
+            return;
         }
         for number in 0..self.lanes.len() {
             while let Some(place) = self.places.next_free() {
@@ -30,8 +30,11 @@ impl Conductor {
                     continue;
                 }
                 if let Err(error) = self.worker.begin(place, claimed.id) {
+                    // Nothing may begin that is not on record; what has begun is finished.
                     self.give_back(claimed);
-                    return Err(Error::Worker(error));
+                    self.failure = Some(error);
+                    self.drain(None);
+                    return;
                 }
                 let envelope = envelope(&mut claimed, &self.identity);
                 self.lanes[number].began();
@@ -41,7 +44,6 @@ impl Conductor {
                 self.places.set_task(place, task.id());
             }
         }
-        Ok(())
     }
 
     /// An attempt has ended, and perhaps others with it.
