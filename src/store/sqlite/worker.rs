@@ -51,6 +51,8 @@ impl LocalWorker {
         head[..16].copy_from_slice(&boot());
         head[16..24].copy_from_slice(&beat());
         file.write_all_at(&head, 0)?;
+        // The places at once too: on a disk that fills up later, none of them may lack room.
+        file.write_all_at(&[0; 8 * PLACES], PLACES_AT)?;
         Ok(Self { id, path, file })
     }
 }
