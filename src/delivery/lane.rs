@@ -240,3 +240,130 @@ fn size(content: &Content) -> usize {
     let headers: usize = content.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     256 + content.message.len() + content.html.as_ref().map_or(0, String::len) + headers + attachments
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{Attempt, Envelope};
+    use crate::model::{OnUnknown, Priority, Verdict};
+
+    struct Nothing;
+
+    impl Channel for Nothing {
+        fn attempt<'a>(&'a self, _envelope: &'a Envelope) -> Attempt<'a> {
+            Box::pin(std::future::ready(Verdict::sent("ok")))
+        }
+    }
+
+    fn lane(rates: &[&str]) -> LaneState {
+        let lane = Lane {
+            name: "a".into(),
+            channel: Arc::new(Nothing),
+            policy: Policy {
+                retry: "30s".parse().unwrap(),
+                on_unknown: OnUnknown::Retry,
+                give_up_after: Duration::from_secs(86_400),
+            },
+            rates: rates.iter().map(|rate| rate.parse().unwrap()).collect(),
+            max_in_flight: 4,
+            longest_attempt: Duration::from_secs(30),
+        };
+        LaneState::new(lane, 100, Instant::now())
+    }
+
+    fn claimed(message: usize) -> Claimed {
+        Claimed {
+            id: 1,
+            attempt: 1,
+            lease_token: 1,
+            channel: "a".into(),
+            batch_id: None,
+            user_id: None,
+            priority: Priority::Normal,
+            created_at: Timestamp(0),
+            expires_at: None,
+            retries: 0,
+            crashes: 0,
+            content: Content { message: "x".repeat(message), ..Content::default() },
+        }
+    }
+
+    /// Gives it `n` of `bytes` each.
+    fn give(lane: &mut LaneState, n: usize, bytes: usize, limited_by: LimitedBy) {
+        let reply = ClaimReply { claimed: vec![claimed(bytes); n], limited_by };
+        lane.receive(reply, Fit::Short, Timestamp(0), (Instant::now(), Timestamp(0)));
+    }
+
+    /// Begins and ends all that waits.
+    fn drain(lane: &mut LaneState) {
+        while lane.next_ready(Instant::now()).is_some() {
+            lane.began();
+            lane.ended();
+            lane.committed();
+        }
+    }
+
+    #[test]
+    fn it_asks_for_more_while_it_runs_dry_up_to_a_limit() {
+        let mut lane = lane(&[]);
+        assert_eq!(lane.wish(), 4, "the first time, for what may begin at once");
+        for expected in [16, 32, 64, 128, 256, 512, 1024, 1024] {
+            let wish = lane.wish();
+            give(&mut lane, wish, 100, LimitedBy::Nothing);
+            drain(&mut lane);
+            assert_eq!(lane.wish(), expected);
+        }
+    }
+
+    #[test]
+    fn it_asks_for_nothing_while_enough_waits() {
+        let mut lane = lane(&[]);
+        give(&mut lane, 8, 100, LimitedBy::Nothing);
+        lane.window = 8;
+        assert_eq!(lane.wish(), 0);
+    }
+
+    #[test]
+    fn large_ones_are_claimed_few_at_a_time() {
+        let mut lane = lane(&[]);
+        give(&mut lane, 4, 4 << 20, LimitedBy::Nothing);
+        lane.window = 1024;
+        assert_eq!(lane.wish(), 0, "16 MiB wait already, and nobody is free for more");
+        drain(&mut lane);
+        assert_eq!(lane.wish(), 4, "what may begin at once, however large");
+    }
+
+    #[test]
+    fn with_a_rate_it_asks_only_for_what_may_begin_at_once() {
+        let mut lane = lane(&["50/10s"]);
+        lane.began();
+        assert_eq!(lane.wish(), 3);
+        assert_eq!(lane.margin(), Some(Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn what_was_claimed_for_a_moment_does_not_begin_before_it() {
+        let mut lane = lane(&["50/10s"]);
+        let now = Instant::now();
+        let reply = ClaimReply { claimed: vec![claimed(1)], limited_by: LimitedBy::Nothing };
+        lane.receive(reply, Fit::Short, Timestamp(30), (now, Timestamp(10)));
+        assert!(lane.next_ready(now).is_none());
+        assert_eq!(lane.begins_at(now), Some(now + Duration::from_millis(20)));
+        assert!(lane.next_ready(now + Duration::from_millis(20)).is_some());
+    }
+
+    #[test]
+    fn a_pass_waits_for_a_rate_unless_it_is_far_away_or_others_use_it_up() {
+        let mut lane = lane(&["50/10s"]);
+        let now = Instant::now();
+        give(&mut lane, 0, 0, LimitedBy::Rate(Timestamp(9_000)));
+        assert!(!lane.is_idle(now), "nine seconds are waited for");
+        lane.given_at = now.checked_sub(Duration::from_secs(21)).unwrap_or(now);
+        if lane.given_at < now {
+            assert!(lane.is_idle(now), "two windows without anything");
+        }
+        lane.given_at = now;
+        give(&mut lane, 0, 0, LimitedBy::Rate(Timestamp(90_000)));
+        assert!(lane.is_idle(now), "a later pass comes sooner");
+    }
+}

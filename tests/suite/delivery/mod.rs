@@ -5,15 +5,17 @@ mod rig;
 mod trouble;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use notifyctl::delivery::{Budget, Lane, Until};
-use notifyctl::model::{NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
-use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection};
+use notifyctl::delivery::{Budget, Error, Lane, Until};
+use notifyctl::model::{Id, NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
+use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection, Worker};
 use tokio::sync::Notify;
 
-use rig::{Rig, Scripted, lane, notification, runtime};
+use rig::{Rig, Scripted, frozen, lane, notification, runtime, until};
 
 #[test]
 fn all_that_is_due_is_delivered_exactly_once_over_all_channels() {
@@ -263,6 +265,103 @@ fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing()
     let tally = rig.pass(vec![lane("a", &channel)]);
     assert_eq!((tally.leases_lost, tally.total.sent), (1, 0));
     assert_eq!(rig.status(id), Status::Held);
+}
+
+/// A worker that counts what is asked of it, and cannot put more than `room` attempts on record.
+struct Counting {
+    worker: Box<dyn Worker>,
+    beats: Arc<AtomicUsize>,
+    room: AtomicUsize,
+}
+
+impl Worker for Counting {
+    fn id(&self) -> Id {
+        self.worker.id()
+    }
+
+    fn places(&self) -> usize {
+        self.worker.places()
+    }
+
+    fn begin(&self, place: usize, id: Id) -> io::Result<()> {
+        match self.room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1)) {
+            Ok(_) => self.worker.begin(place, id),
+            Err(_) => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+
+    fn beat(&self) -> io::Result<()> {
+        self.beats.fetch_add(1, Relaxed);
+        self.worker.beat()
+    }
+}
+
+#[test]
+fn a_long_attempt_keeps_its_lease_and_the_worker_gives_signs_of_life() {
+    let mut rig = Rig::new();
+    rig.hangs_after = Duration::from_secs(3_600);
+    let rig = Arc::new(rig);
+    let id = rig.enqueue("a", 1)[0];
+    let time = Arc::clone(&rig);
+    let channel = Scripted::new(move |_| {
+        let rig = Arc::clone(&time);
+        async move {
+            let lease = || rig.store().get(id).unwrap().unwrap().lease_expires_at.unwrap();
+            // The lease outlasts the longest attempt: 730 s. It is extended in each third of it.
+            for _ in 0..2 {
+                let before = lease();
+                rig.pass_time(Duration::from_secs(300));
+                tokio::time::advance(Duration::from_secs(300)).await;
+                until("the lease is extended", || lease() > before).await;
+                assert!(lease() > rig.now());
+            }
+            Verdict::sent("still mine")
+        }
+    });
+    let mut store = rig.store();
+    let beats = Arc::new(AtomicUsize::new(0));
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let worker = Counting { worker, beats: Arc::clone(&beats), room: AtomicUsize::new(9) };
+    let lane = Lane { longest_attempt: Duration::from_secs(700), ..lane("a", &channel) };
+    let tally = frozen(rig.deliver(store, Box::new(worker), vec![lane])).unwrap();
+    assert_eq!(tally.total.sent, 1);
+    assert!(beats.load(Relaxed) >= 2, "{} signs of life in ten minutes", beats.load(Relaxed));
+}
+
+#[test]
+fn an_attempt_that_never_ends_is_unknown_after_the_channels_longest() {
+    let rig = Rig::new();
+    let channel = Scripted::hanging();
+    let id = rig.enqueue("a", 1)[0];
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let lane = Lane { longest_attempt: Duration::from_secs(10), ..lane("a", &channel) };
+    let run = rig.deliver(store, worker, vec![lane]);
+    let tally = frozen(async {
+        let run = tokio::spawn(run);
+        until("the attempt is under way", || channel.ids().len() == 1).await;
+        tokio::time::advance(Duration::from_secs(16)).await;
+        run.await.unwrap().unwrap()
+    });
+    assert_eq!(tally.total.deferred, 1);
+    let attempts = rig.store().attempts(id).unwrap();
+    assert_eq!((attempts[0].outcome, attempts[0].reason), (Some(Outcome::Unknown), Some(Reason::NoAnswer)));
+}
+
+#[test]
+fn what_cannot_be_put_on_record_never_begins_and_the_rest_ends_in_order() {
+    let rig = Rig::new();
+    let channel = Scripted::accepting();
+    rig.enqueue("a", 20);
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let worker = Counting { worker, beats: Arc::default(), room: AtomicUsize::new(6) };
+    let run = rig.deliver(store, Box::new(worker), vec![lane("a", &channel)]);
+    let error = runtime().block_on(run).unwrap_err();
+    assert!(matches!(error, Error::Worker(_)), "{error}");
+    let counts = rig.store().counts().unwrap();
+    assert_eq!([Status::Sent, Status::Pending].map(|status| counts.of(status)), [6, 14]);
+    assert_eq!(channel.ids().len(), 6);
 }
 
 #[test]

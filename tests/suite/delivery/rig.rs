@@ -38,6 +38,8 @@ pub struct Rig {
     pub rounds: Arc<Notify>,
     pub budget: Budget,
     pub until: Until,
+    /// After this much time of the runtime's clock the engine is taken to hang.
+    pub hangs_after: Duration,
 }
 
 impl Rig {
@@ -56,6 +58,7 @@ impl Rig {
             rounds: Arc::new(Notify::new()),
             budget: Budget::default(),
             until: Until::Idle,
+            hangs_after: Duration::from_secs(30),
         }
     }
 
@@ -125,16 +128,38 @@ impl Rig {
             wake: Arc::clone(&self.wake),
             observer: Box::new(move |_| rounds.notify_one()),
         };
-        async move {
-            let limit = Duration::from_secs(30);
-            tokio::time::timeout(limit, delivery::run(engine)).await.expect("the engine hangs")
-        }
+        let limit = self.hangs_after;
+        async move { tokio::time::timeout(limit, delivery::run(engine)).await.expect("the engine hangs") }
     }
 }
 
 /// A runtime like `send-pending`'s.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Runs `work` on a runtime whose clock stands still until it is moved (`tokio::time::advance`).
+pub fn frozen<F: Future>(work: F) -> F::Output {
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        // As long as something blocks, the clock does not run ahead by itself while the store's thread works.
+        let (ended, wait) = std::sync::mpsc::channel::<()>();
+        let blocked = tokio::task::spawn_blocking(move || wait.recv());
+        let answer = work.await;
+        drop(ended);
+        drop(blocked.await);
+        answer
+    })
+}
+
+/// Lets others run until `holds`; panics with `what` after ten seconds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain until {what}");
+        tokio::task::yield_now().await;
+    }
 }
 
 pub fn notification(channel: &str) -> NewNotification {
