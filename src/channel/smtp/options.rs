@@ -10,6 +10,9 @@ use lettre::message::Mailbox;
 
 use crate::secret;
 
+/// How long a relay may take for a courtesy: RSET between messages, QUIT at the end.
+pub(super) const COURTESY: Duration = Duration::from_secs(5);
+
 /// The options of a channel of kind `smtp`.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -85,13 +88,13 @@ impl Options {
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// The longest that one attempt may take, all its phases together: a stale connection that is noticed at
-    /// once, opening a fresh one twice (TLS that does not come about), the envelope, the message, and the
-    /// wait for the answer to it.
+    /// The longest that one attempt may take, all its phases together: a stale connection, opening a fresh one
+    /// twice (TLS that does not come about), the envelope, the message, the wait for the answer to it, and
+    /// the courtesies after it.
     #[must_use]
     pub fn longest_attempt(&self) -> Duration {
         let Timeouts { command, transfer, data_done, .. } = self.timeouts;
-        command + self.timeouts.opening() * 2 + command * 3 + transfer + data_done
+        command + self.timeouts.opening() * 2 + command * 3 + transfer + data_done + COURTESY
     }
 }
 

@@ -8,11 +8,9 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Quit, Rset};
 use lettre::transport::smtp::response::Response;
 
+use super::options::COURTESY;
 use super::reply::{Broken, Features, Reply, outcome};
 use super::wire::Wire;
-
-/// How long a relay may take for a courtesy: RSET between messages, QUIT at the end.
-const COURTESY: Duration = Duration::from_secs(5);
 
 /// An open connection, ready for MAIL.
 pub struct Session {
