@@ -94,7 +94,7 @@ pub fn command() -> clap::Command {
 
 /// Runs one command line and says how it ended (sysexits).
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse(&args.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),
     };
@@ -103,6 +103,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => error.report(),
     }
+}
+
+/// `enqueue` without the other verbs: to define all of them takes longer than all else before the store is open.
+#[derive(Debug, Parser)]
+struct EnqueueAlone {
+    #[command(flatten)]
+    global: Global,
+    #[command(flatten)]
+    args: enqueue::EnqueueArgs,
+}
+
+/// What this cannot parse, help included, is answered from the whole definition.
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    if args.get(1).is_some_and(|verb| verb == "enqueue")
+        && let Ok(EnqueueAlone { global, args }) = EnqueueAlone::try_parse_from(&args[1..])
+    {
+        return Ok(Cli { global, command: Command::Enqueue(Box::new(args)) });
+    }
+    Cli::try_parse_from(args)
 }
 
 fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
@@ -124,5 +143,33 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Db(args) => db::run(context, args),
         Command::Config(args) => config::run(context, args),
         Command::Completions(args) => completions::run(context, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enqueue_alone_is_parsed_as_among_all_verbs() {
+        for line in [
+            "notifyctl enqueue",
+            "notifyctl enqueue --to a@example.org --to b@example.org --in 5s --json -- -text",
+            "notifyctl enqueue --config f.toml --log-level debug -",
+            "notifyctl --config f.toml enqueue --batch - --format csv --max-errors 3",
+            "notifyctl enqueue --help",
+            "notifyctl enqueue -V",
+            "notifyctl enqueue --too x",
+            "notifyctl enqueue --at now --in 5s x",
+            "notifyctl enqueue one two",
+            "notifyctl enqueu x",
+        ] {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let told = |parsed: Result<Cli, clap::Error>| match parsed {
+                Ok(cli) => format!("{cli:?}"),
+                Err(error) => error.render().to_string(),
+            };
+            assert_eq!(told(parse(&args)), told(Cli::try_parse_from(&args)), "{line}");
+        }
     }
 }
