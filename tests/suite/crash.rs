@@ -4,7 +4,7 @@
 //! The receiver is a file of JSON lines: what stands in it has been delivered.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use notifyctl::clock::{Clock, SystemClock};
@@ -116,19 +116,43 @@ fn a_pass_killed_at_every_stage_is_made_good_by_the_next_one() {
     assert!(killed >= 20, "only {killed} passes were killed; {survived} never came to that call");
 }
 
+#[test]
+fn a_disk_that_is_full_for_a_moment_makes_nothing_go_out_twice() {
+    let sandbox = sandbox();
+    let (mut enqueued, mut ended_early) = (0, 0);
+    for first in (1..40).step_by(3) {
+        enqueue(&sandbox, 12);
+        enqueued += 12;
+        let full = format!("pwrite64:error=ENOSPC:when={first}..{}", first + 4);
+        let log = sandbox.path().join("state/notifyctl.db-wal");
+        let status = traced(&sandbox, &full, &["-P", log.to_str().unwrap()]);
+        assert!(matches!(status.code(), Some(0 | 75)), "{status} with {full}");
+        ended_early += u32::from(!status.success());
+        sandbox.ok(&["send-pending"]);
+        assert_eq!(judge(&sandbox, enqueued), 0, "repeated, with {full}");
+    }
+    assert!(ended_early > 0, "the disk was never full");
+}
+
 /// Runs a pass that dies when a thread of it makes its `nth` such call; says whether it did.
 fn killed_at(sandbox: &Sandbox, call: &str, nth: u32) -> bool {
+    // strace ends as its child did.
+    !traced(sandbox, &format!("{call}:signal=KILL:when={nth}"), &[]).success()
+}
+
+/// Runs a pass into which strace injects a fault.
+fn traced(sandbox: &Sandbox, fault: &str, options: &[&str]) -> ExitStatus {
     let pass = sandbox.notifyctl();
-    let inject = format!("inject={call}:signal=KILL:when={nth}");
-    let status = Command::new("strace")
-        .args(["-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+    let call = fault.split(':').next().expect("a call");
+    Command::new("strace")
+        .args(["-f", "-qqq", "-o", "/dev/null"])
+        .args(options)
+        .args(["-e", &format!("trace={call}"), "-e", &format!("inject={fault}")])
         .arg(pass.get_program())
         .arg("send-pending")
         .env_clear()
         .envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .stderr(Stdio::null())
         .status()
-        .expect("strace, which `tests/run` installs");
-    // strace ends as its child did.
-    !status.success()
+        .expect("strace, which `tests/run` installs")
 }
