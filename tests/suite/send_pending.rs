@@ -186,3 +186,21 @@ fn a_store_that_cannot_be_written_is_answered_with_a_hint() {
     assert!(matches!(output.status.code(), Some(73..=77)), "{:?}", output.status);
     assert!(String::from_utf8_lossy(&output.stderr).contains("hint:"));
 }
+
+#[test]
+fn on_a_terminal_it_shows_a_bar_and_then_a_tally() {
+    let sandbox = sandbox(&running("sleep 0.4; cat >> got"), 3);
+    let pass = sandbox.notifyctl();
+    let line = format!("{} send-pending", pass.get_program().display());
+    let output = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env("TERM", "xterm")
+        .output()
+        .expect("script, of bsdutils");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("/3"), "no bar: {shown:?}");
+    assert!(shown.trim_end().ends_with("3 sent, 0 left"), "{shown:?}");
+}
