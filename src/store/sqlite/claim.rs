@@ -6,8 +6,7 @@ use super::counters::Counters;
 use super::exchange::{Breakers, probe_limit};
 use super::sql::sql;
 use super::{content, trouble};
-use crate::model::time::millis;
-use crate::model::{Priority, Rate, RateWindow, Status, Timestamp};
+use crate::model::{Id, Priority, Rate, RateWindow, Status, Timestamp};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, LimitedBy};
 
 /// Claims for one channel in the transaction that is open.
@@ -55,67 +54,57 @@ pub(super) fn claim(
     Ok(ClaimReply { claimed, limited_by })
 }
 
+/// Takes the head of the queue: by age, with a handicap for each lower priority (`model::priority`).
 fn take(
     connection: &Connection,
     exchange: &Exchange,
     wish: &Claim,
     limit: u32,
 ) -> rusqlite::Result<Vec<Claimed>> {
-    let mut statement = connection.prepare_cached(sql!("claim"))?;
-    let mut rows = statement.query(params![
-        wish.channel,
-        exchange.now,
-        limit,
-        exchange.worker,
-        wish.lease_token,
-        exchange.now.plus(wish.lease),
-        millis(Priority::High.handicap()),
-        millis(Priority::Normal.handicap()),
-        millis(Priority::Low.handicap()),
-    ])?;
-    let mut taken = Vec::with_capacity(limit.min(1024) as usize);
-    while let Some(row) = rows.next()? {
-        taken.push(read(row, wish)?);
+    let mut heads = Vec::new();
+    for priority in Priority::ALL {
+        let mut head = connection.prepare_cached(sql!("claim_head"))?;
+        let mut rows = head.query(params![wish.channel, priority, exchange.now, limit])?;
+        while let Some(row) = rows.next()? {
+            let (id, due): (Id, Timestamp) = (row.get(0)?, row.get(1)?);
+            heads.push((due.plus(priority.handicap()), id));
+        }
     }
-    // SQLite returns updated rows in no promised order.
-    taken.sort_unstable_by_key(|one| (one.rank, one.claimed.id));
-    drop(rows);
-    taken
-        .into_iter()
-        .map(|Taken { mut claimed, parts, .. }| {
-            if parts > 0 {
-                content::read_parts(connection, claimed.id, &mut claimed.content)?;
-            }
-            Ok(claimed)
-        })
-        .collect()
+    heads.sort_unstable();
+    heads.truncate(limit as usize);
+    heads.into_iter().map(|(_, id)| take_one(connection, exchange, wish, id)).collect()
 }
 
-struct Taken {
-    rank: Timestamp,
-    parts: i64,
-    claimed: Claimed,
+fn take_one(connection: &Connection, exchange: &Exchange, wish: &Claim, id: Id) -> rusqlite::Result<Claimed> {
+    let mut read = connection.prepare_cached(sql!("claim_read"))?;
+    let (mut claimed, parts) = read.query_row([id], |row| claimed(row, wish, id))?;
+    if parts > 0 {
+        content::read_parts(connection, id, &mut claimed.content)?;
+    }
+    let mut take = connection.prepare_cached(sql!("claim"))?;
+    let lease_expires_at = exchange.now.plus(wish.lease);
+    take.execute(params![id, exchange.now, exchange.worker, wish.lease_token, lease_expires_at])?;
+    Ok(claimed)
 }
 
-fn read(row: &Row<'_>, wish: &Claim) -> rusqlite::Result<Taken> {
-    let (content, parts) = content::read(row, 9)?;
-    let priority: Priority = row.get(4)?;
-    let due: Timestamp = row.get(14)?;
+/// What the row holds, and how many parts belong to it.
+fn claimed(row: &Row<'_>, wish: &Claim, id: Id) -> rusqlite::Result<(Claimed, i64)> {
+    let (content, parts) = content::read(row, 8)?;
     let claimed = Claimed {
-        id: row.get(0)?,
-        attempt: row.get(1)?,
+        id,
+        attempt: row.get(0)?,
         lease_token: wish.lease_token,
         channel: wish.channel.clone(),
-        batch_id: row.get(2)?,
-        user_id: row.get(3)?,
-        priority,
-        created_at: row.get(5)?,
-        expires_at: row.get(6)?,
-        retries: row.get(7)?,
-        crashes: row.get(8)?,
+        batch_id: row.get(1)?,
+        user_id: row.get(2)?,
+        priority: row.get(3)?,
+        created_at: row.get(4)?,
+        expires_at: row.get(5)?,
+        retries: row.get(6)?,
+        crashes: row.get(7)?,
         content,
     };
-    Ok(Taken { rank: due.plus(priority.handicap()), parts, claimed })
+    Ok((claimed, parts))
 }
 
 fn next_due(connection: &Connection, channel: &str, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {

@@ -192,6 +192,7 @@ impl Writer for Sqlite {
     fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
         let worker = worker::LocalWorker::new(&self.path, now)
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
+        self.read(open::settle_in_for_work)?;
         self.workers.push((worker.id(), name.to_owned()));
         Ok(Box::new(worker))
     }

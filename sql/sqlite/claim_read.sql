@@ -1,0 +1,3 @@
+SELECT attempts + 1, batch_id, user_id, priority, created_at, expires_at, retries, crashes,
+       recipient, subject, message, headers, parts
+FROM notifications WHERE id = ?1
