@@ -59,7 +59,10 @@ impl Conditions {
             self.text = format!("status IN ({})", words.join(", "));
         }
         if !statuses.is_empty() && statuses.iter().all(|status| STOPPED.contains(status)) {
-            self.text.push_str(" AND status IN ('held', 'dead', 'expired', 'cancelled')");
+            // The condition of the index, to the letter.
+            self.text.push_str(
+                " AND (status = 'held' OR status = 'dead' OR status = 'expired' OR status = 'cancelled')",
+            );
         }
     }
 }
