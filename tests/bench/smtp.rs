@@ -16,11 +16,7 @@ pub fn run() -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");
     let rows = folder.path().join("rows.ndjson");
     write_rows(&rows, MAILS);
-    let config = format!(
-        "[defaults]\nchannel = \"relay\"\n[channels.relay]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\n\
-         tls = \"none\"\nfrom = \"bench@example.org\"\nmax_in_flight = {CONNECTIONS}\n",
-        sink.port
-    );
+    let config = sink.config();
     let ours = || {
         let store = tempfile::tempdir().expect("a folder");
         succeed(notifyctl(store.path(), &config).args(["enqueue", "--batch"]).arg(&rows));
@@ -47,13 +43,22 @@ pub fn run() -> Vec<Row> {
 }
 
 /// Postfix's smtp-sink on a port of its own; ended when dropped.
-struct Sink {
+pub struct Sink {
     child: Child,
     port: u16,
 }
 
 impl Sink {
-    fn start() -> Self {
+    /// A configuration whose one channel delivers to it.
+    pub fn config(&self) -> String {
+        format!(
+            "[defaults]\nchannel = \"relay\"\n[channels.relay]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\n\
+             tls = \"none\"\nfrom = \"bench@example.org\"\nmax_in_flight = {CONNECTIONS}\n",
+            self.port
+        )
+    }
+
+    pub fn start() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("its address").port();
         drop(free);
