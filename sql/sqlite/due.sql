@@ -1,8 +1,8 @@
--- Four look-ups a channel in the index of the queue; nothing is counted.
-SELECT name,
-    (SELECT min(at) FROM (
-        SELECT min(next_attempt_at) AS at FROM notifications WHERE status = 'pending' AND channel = name AND priority = 0
-        UNION ALL SELECT min(next_attempt_at) FROM notifications WHERE status = 'pending' AND channel = name AND priority = 1
-        UNION ALL SELECT min(next_attempt_at) FROM notifications WHERE status = 'pending' AND channel = name AND priority = 2
-        UNION ALL SELECT min(next_attempt_at) FROM notifications WHERE status = 'pending' AND channel = name AND priority = 3))
+-- Eight look-ups a channel in the index of the queue; nothing is counted.
+WITH queues (priority, retried) AS (VALUES (0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1))
+SELECT name, (
+    SELECT min((
+        SELECT min(next_attempt_at) FROM notifications
+        WHERE status = 'pending' AND channel = name AND priority = queues.priority AND (retries > 0) = queues.retried))
+    FROM queues)
 FROM channels WHERE pending > 0 ORDER BY name

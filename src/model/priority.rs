@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// How much later than a new one, due at the same moment, a deferred one goes: new work does not wait behind
+/// a backlog of what has failed before, and the backlog does not wait for ever.
+pub const RETRIED_HANDICAP: Duration = Duration::from_secs(2 * 60);
+
 /// How much a notification hurries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {

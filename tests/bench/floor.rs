@@ -93,7 +93,7 @@ fn claim(connection: &mut Connection) -> Vec<i64> {
         let mut claim = transaction
             .prepare_cached(
                 "UPDATE notifications SET status = 'sending', attempts = attempts + 1, lease_token = 1 WHERE id IN (
-                     SELECT id FROM notifications WHERE status = 'pending' AND channel = 'noop' AND priority = 2
+                     SELECT id FROM notifications WHERE status = 'pending' AND channel = 'noop' AND priority = 2 AND (retries > 0) = 0
                      AND next_attempt_at <= 1800000000000 ORDER BY next_attempt_at LIMIT 500)
                  RETURNING id, recipient, subject, message",
             )

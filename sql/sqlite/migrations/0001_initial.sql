@@ -47,8 +47,9 @@ CREATE TABLE notifications (
     lease_expires_at INTEGER
 ) STRICT;
 
--- The queue: claims read the head of each (channel, priority) up to now.
-CREATE INDEX notifications_due ON notifications (channel, priority, next_attempt_at) WHERE status = 'pending';
+-- The queue: claims read the head of each (channel, priority, retried or not) up to now.
+CREATE INDEX notifications_due ON notifications (channel, priority, (retries > 0), next_attempt_at)
+    WHERE status = 'pending';
 -- Who has what; a handful of rows.
 CREATE INDEX notifications_sending ON notifications (worker_id) WHERE status = 'sending';
 -- What an operator looks for and selects.

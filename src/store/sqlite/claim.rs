@@ -1,11 +1,14 @@
 //! Taking work exclusively: what is due, in order of priority and age, within the channel's limits.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::counters::Counters;
 use super::exchange::{Breakers, probe_limit};
 use super::sql::sql;
 use super::{content, trouble};
+use crate::model::priority::RETRIED_HANDICAP;
 use crate::model::{Id, Priority, Rate, RateWindow, Status, Timestamp};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, LimitedBy};
 
@@ -54,7 +57,7 @@ pub(super) fn claim(
     Ok(ClaimReply { claimed, limited_by })
 }
 
-/// Takes the head of the queue: by age, with a handicap for each lower priority (`model::priority`).
+/// Takes the head of the queue: by age, with a handicap for each lower priority, and for what was deferred.
 fn take(
     connection: &Connection,
     exchange: &Exchange,
@@ -62,12 +65,15 @@ fn take(
     limit: u32,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let mut heads = Vec::new();
-    for priority in Priority::ALL {
-        let mut head = connection.prepare_cached(sql!("claim_head"))?;
-        let mut rows = head.query(params![wish.channel, priority, exchange.now, limit])?;
+    let mut head = connection.prepare_cached(sql!("claim_head"))?;
+    for (priority, retried) in
+        Priority::ALL.into_iter().flat_map(|priority| [(priority, false), (priority, true)])
+    {
+        let handicap = priority.handicap() + if retried { RETRIED_HANDICAP } else { Duration::ZERO };
+        let mut rows = head.query(params![wish.channel, priority, retried, exchange.now, limit])?;
         while let Some(row) = rows.next()? {
             let (id, due): (Id, Timestamp) = (row.get(0)?, row.get(1)?);
-            heads.push((due.plus(priority.handicap()), id));
+            heads.push((due.plus(handicap), id));
         }
     }
     heads.sort_unstable();

@@ -52,6 +52,20 @@ pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {
     assert_eq!(order, [old_low, critical, high, normal, low]);
 }
 
+pub fn new_work_does_not_wait_behind_a_deferred_backlog(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let backlog = enqueue(&mut *hand.store, T, &[new("a"), new("b"), new("c")]);
+    for one in hand.claim(T, 3) {
+        assert!(hand.settle(&one, T, Status::Pending), "due again after 30 seconds");
+    }
+    let fresh = enqueue(&mut *hand.store, at(60), &[new("d")])[0];
+    assert_eq!(hand.store.due(at(60)).unwrap()[0].oldest_due_at, Some(at(30)));
+    assert_eq!(hand.claim(at(60), 1)[0].id, fresh);
+    let later = enqueue(&mut *hand.store, at(300), &[new("e")])[0];
+    let order: Vec<_> = hand.claim(at(300), 9).iter().map(|one| one.id).collect();
+    assert_eq!(order, [&backlog[..], &[later]].concat(), "nor does the backlog wait for ever");
+}
+
 pub fn nothing_is_claimed_before_it_is_due_or_after_it_expired(place: &dyn Place) {
     let mut hand = Hand::new(place, "h");
     let mut later = new("a");

@@ -188,6 +188,7 @@ macro_rules! every_store {
             claiming::{
                 one_notification_is_claimed_once,
                 critical_goes_first_and_age_makes_up_for_low,
+                new_work_does_not_wait_behind_a_deferred_backlog,
                 nothing_is_claimed_before_it_is_due_or_after_it_expired,
                 rates_hold_over_all_workers,
                 a_held_channel_gives_nothing,
