@@ -1,9 +1,10 @@
 //! The bar of a pass on a terminal: how many are done, how fast, and how long the rest takes.
 
+use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::delivery::{Observer, Tally};
 
@@ -14,14 +15,17 @@ impl Progress {
     /// Starts a bar for `pending` notifications, of which at most `limit` are attempted.
     pub(super) fn start(pending: u64, limit: Option<u64>) -> Self {
         let length = pending.min(limit.unwrap_or(u64::MAX));
-        if length == 0 || !stderr().is_terminal() {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if length == 0 || dumb || !stderr().is_terminal() {
             return Self(None);
         }
         let bar = ProgressBar::new(length);
-        let template = "{bar:30} {pos}/{len}  {per_sec}  {eta} left  {msg}";
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let template =
+            "sending {bar:24.cyan} {percent:>3} %  {human_pos} of {human_len}  {rate}/s  {eta} left  {msg}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", |state: &ProgressState, to: &mut dyn Write| {
+            let _ = write!(to, "{}", HumanCount(state.per_sec() as u64));
+        }));
         bar.enable_steady_tick(Duration::from_millis(250));
         Self(Some(bar))
     }
