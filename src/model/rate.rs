@@ -93,6 +93,10 @@ pub struct RateWindow {
 }
 
 impl RateWindow {
+    /// How far ahead of us another process's entries may lie without the clock having been set back:
+    /// longer than anybody waits for the store.
+    const AHEAD: Duration = Duration::from_secs(10);
+
     /// An empty window.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
@@ -101,10 +105,15 @@ impl RateWindow {
 
     /// A window as [`RateWindow::entries`] gave it. Entries that lie in the future, because the clock was
     /// set back, count as if made `now`: the limit still holds, and nothing stays frozen for the hour.
+    ///
+    /// Those that lie ahead by a moment only are kept as they are: another process recorded them while
+    /// this one, whose `now` is older, waited for the store.
     #[must_use]
     pub fn restore(rate: Rate, entries: &[(Timestamp, u32)], now: Timestamp) -> Self {
         let latest = Timestamp(now.0.saturating_add(rate.slice()));
-        let mut entries: Vec<_> = entries.iter().map(|&(at, n)| (at.min(latest), n)).collect();
+        let set_back = |at: Timestamp| at.since(now) > Self::AHEAD;
+        let mut entries: Vec<_> =
+            entries.iter().map(|&(at, n)| if set_back(at) { (latest, n) } else { (at, n) }).collect();
         entries.sort_unstable();
         Self { rate, taken: entries.into() }
     }
@@ -191,6 +200,16 @@ mod tests {
         let window = RateWindow::restore(rate, &window.entries(), Timestamp(0));
         assert_eq!(window.free(Timestamp(0)), 0);
         assert_eq!(window.free(Timestamp(10_500)), 2);
+    }
+
+    #[test]
+    fn what_another_process_recorded_while_we_waited_is_not_moved() {
+        let rate = rate("2/10s");
+        let mut window = RateWindow::new(rate);
+        window.take(Timestamp(5_000), 2);
+        let restored = RateWindow::restore(rate, &window.entries(), Timestamp(1_000));
+        assert_eq!(restored, window);
+        assert_eq!(restored.free(Timestamp(1_000)), 0);
     }
 
     #[test]
