@@ -230,6 +230,7 @@ impl Conductor {
     }
 
     pub(super) fn give_back_ready_of(&mut self, lane: usize) {
+        self.lanes[lane].look_by(Instant::now());
         for claimed in self.lanes[lane].take_ready() {
             self.give_back(claimed);
         }

@@ -21,29 +21,41 @@ impl Conductor {
             return;
         }
         for number in 0..self.lanes.len() {
-            while let Some(place) = self.places.next_free() {
-                let Some(mut claimed) = self.lanes[number].next_ready(now) else { break };
-                let started_at = self.clock.now();
-                if claimed.expires_at.is_some_and(|at| at <= started_at) {
-                    self.give_back(claimed);
-                    self.care.sweep_at(now);
-                    continue;
-                }
-                if let Err(error) = self.worker.begin(place, claimed.id) {
-                    // Nothing may begin that is not on record; what has begun is finished.
-                    self.give_back(claimed);
-                    self.failure = Some(error);
-                    self.drain(None);
-                    return;
-                }
-                let envelope = envelope(&mut claimed, &self.identity);
-                self.lanes[number].began();
-                self.places.occupy(Flight { lane: number, claimed, started_at, since: now, task: None });
-                let task =
-                    self.attempts.spawn(attempt(Arc::clone(&self.lanes[number].lane), place, envelope));
-                self.places.set_task(place, task.id());
-            }
+            while self.begin_one(number, now) {}
         }
+    }
+
+    /// Begins one attempt on a lane, if there is a place and one that waits. Says whether to go on.
+    fn begin_one(&mut self, number: usize, now: Instant) -> bool {
+        let Some(place) = self.places.next_free() else { return false };
+        let lane = &mut self.lanes[number];
+        let Some(mut claimed) = lane.next_ready(now) else { return false };
+        let started_at = self.clock.now();
+        if lane.is_late(started_at) {
+            // It would begin so long after the moment that counts that a window could hold too many.
+            self.give_back(claimed);
+            self.give_back_ready_of(number);
+            return false;
+        }
+        if claimed.expires_at.is_some_and(|at| at <= started_at) {
+            self.give_back(claimed);
+            self.care.sweep_at(now);
+            return true;
+        }
+        if let Err(error) = self.worker.begin(place, claimed.id) {
+            // Nothing may begin that is not on record; what has begun is finished.
+            self.give_back(claimed);
+            self.failure = Some(error);
+            self.drain(None);
+            return false;
+        }
+        let envelope = envelope(&mut claimed, &self.identity);
+        lane.began();
+        let lane = Arc::clone(&lane.lane);
+        self.places.occupy(Flight { lane: number, claimed, started_at, since: now, task: None });
+        let task = self.attempts.spawn(attempt(lane, place, envelope));
+        self.places.set_task(place, task.id());
+        true
     }
 
     /// An attempt has ended, and perhaps others with it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Fit;
+use super::pace::{Dated, Fit};
 use crate::channel::Channel;
 use crate::model::{Content, Policy, Rate, Timestamp};
 use crate::store::{ClaimReply, Claimed, LimitedBy};
@@ -62,7 +62,8 @@ pub(super) struct LaneState {
     wait: Duration,
     /// When to ask the store again.
     look_at: Instant,
-    /// The moment for which the store gave: nothing of it begins before.
+    /// The moment that the store recorded for what waits: nothing of it begins before.
+    dated: Timestamp,
     begins_at: Instant,
     /// When the store last gave something.
     given_at: Instant,
@@ -87,6 +88,7 @@ impl LaneState {
             limited_by: LimitedBy::Nothing,
             wait: Duration::ZERO,
             look_at: now,
+            dated: Timestamp::default(),
             begins_at: now,
             given_at: now,
             trouble_told: false,
@@ -132,9 +134,15 @@ impl LaneState {
         Some(self.begins_at).filter(|at| *at > now && self.has_ready())
     }
 
-    /// By how much an attempt may begin after the moment that is recorded for its rates.
+    /// By how much an attempt may begin after the moment that is recorded for its rates: half of what a
+    /// rate allows for; the other half is for the way to the other side.
     pub(super) fn margin(&self) -> Option<Duration> {
-        self.lane.rates.iter().map(|rate| rate.counted_for() - rate.window()).min()
+        self.lane.rates.iter().map(|rate| (rate.counted_for() - rate.window()) / 2).min()
+    }
+
+    /// Whether what waits can no longer begin close enough to its recorded moment.
+    pub(super) fn is_late(&self, wall: Timestamp) -> bool {
+        self.margin().is_some_and(|margin| wall.since(self.dated) > margin)
     }
 
     /// How many it would claim at `now`, whatever it waits for.
@@ -145,8 +153,8 @@ impl LaneState {
         let free = (self.lane.max_in_flight.saturating_sub(self.under_way))
             .min(self.places.saturating_sub(self.occupied));
         if !self.lane.rates.is_empty() {
-            // The store records the moment of the claim as the moment at which the attempt begins.
-            return free.saturating_sub(self.ready.len());
+            // The store records the moment of the claim as the one at which the attempt begins.
+            return if self.ready.is_empty() { free } else { 0 };
         }
         if self.ready.len() > self.window / 2 {
             return 0;
@@ -173,12 +181,12 @@ impl LaneState {
         matches!(self.limited_by, LimitedBy::Paused(_))
     }
 
-    /// Takes what the store gave for the moment `dated`; `wall` is what the wall clock says `now`.
+    /// Takes what the store gave; `wall` is what the wall clock says `now`.
     pub(super) fn receive(
         &mut self,
         reply: ClaimReply,
         fit: Fit,
-        dated: Timestamp,
+        dated: Dated,
         (now, wall): (Instant, Timestamp),
     ) {
         self.fit_window(&reply, fit);
@@ -188,7 +196,8 @@ impl LaneState {
             self.ready_bytes += bytes;
             self.ready.extend(reply.claimed);
             self.given_at = now;
-            self.begins_at = now + dated.since(wall);
+            self.dated = dated.at;
+            self.begins_at = now + dated.at.since(wall);
         }
         self.limited_by = reply.limited_by;
         self.wait = match reply.limited_by {
@@ -199,7 +208,9 @@ impl LaneState {
                 at.since(wall).max(Duration::from_millis(1))
             }
         };
-        self.look_at = now + self.wait.min(LOOK);
+        // Ahead of the moment by as much as the next round may be dated ahead.
+        let ahead = if matches!(reply.limited_by, LimitedBy::Rate(_)) { dated.lead } else { Duration::ZERO };
+        self.look_at = now + self.wait.saturating_sub(ahead).clamp(Duration::ZERO, LOOK);
     }
 
     /// Asks for more at a time when the channel ran dry meanwhile, and for less when calls take too long.
@@ -255,6 +266,8 @@ mod tests {
         }
     }
 
+    const DATED: Dated = Dated { at: Timestamp(0), lead: Duration::ZERO };
+
     fn lane(rates: &[&str]) -> LaneState {
         let lane = Lane {
             name: "a".into(),
@@ -291,7 +304,7 @@ mod tests {
     /// Gives it `n` of `bytes` each.
     fn give(lane: &mut LaneState, n: usize, bytes: usize, limited_by: LimitedBy) {
         let reply = ClaimReply { claimed: vec![claimed(bytes); n], limited_by };
-        lane.receive(reply, Fit::Short, Timestamp(0), (Instant::now(), Timestamp(0)));
+        lane.receive(reply, Fit::Short, DATED, (Instant::now(), Timestamp(0)));
     }
 
     /// Begins and ends all that waits.
@@ -338,7 +351,8 @@ mod tests {
         let mut lane = lane(&["50/10s"]);
         lane.began();
         assert_eq!(lane.wish(), 3);
-        assert_eq!(lane.margin(), Some(Duration::from_millis(200)));
+        give(&mut lane, 1, 1, LimitedBy::Nothing);
+        assert_eq!(lane.wish(), 0, "each claim has a moment of its own");
     }
 
     #[test]
@@ -346,9 +360,11 @@ mod tests {
         let mut lane = lane(&["50/10s"]);
         let now = Instant::now();
         let reply = ClaimReply { claimed: vec![claimed(1)], limited_by: LimitedBy::Nothing };
-        lane.receive(reply, Fit::Short, Timestamp(30), (now, Timestamp(10)));
+        let dated = Dated { at: Timestamp(30), lead: Duration::from_millis(25) };
+        lane.receive(reply, Fit::Short, dated, (now, Timestamp(10)));
         assert!(lane.next_ready(now).is_none());
         assert_eq!(lane.begins_at(now), Some(now + Duration::from_millis(20)));
+        assert_eq!([130, 131].map(|wall| lane.is_late(Timestamp(wall))), [false, true]);
         assert!(lane.next_ready(now + Duration::from_millis(20)).is_some());
     }
 

@@ -3,12 +3,21 @@
 
 use std::time::Duration;
 
+use crate::model::Timestamp;
+
 /// What a round should take at most, where the disk allows it.
 const ROUND: Duration = Duration::from_millis(4);
 
 /// What a round is dated ahead at most, and at least if at all.
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 const SHORTEST_LEAD: Duration = Duration::from_millis(1);
+
+/// The moment that is recorded for a round, and how far ahead of its departure that lay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dated {
+    pub(super) at: Timestamp,
+    pub(super) lead: Duration,
+}
 
 /// How long a round took, as it should be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

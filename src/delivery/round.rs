@@ -6,17 +6,10 @@ use tokio::time::Instant;
 
 use super::conductor::Conductor;
 use super::outbox::{Origin, Outbox};
-use super::pace::Fit;
+use super::pace::{Dated, Fit};
 use super::{care::Found, record};
 use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
-
-/// The moment that is recorded for a round, and how far ahead of its departure that lay.
-#[derive(Debug, Clone, Copy)]
-struct Dated {
-    at: Timestamp,
-    lead: Duration,
-}
 
 /// Whether the whole channel is kept back after this verdict (model::Breaker).
 pub(super) fn is_trouble(verdict: &Verdict) -> bool {
@@ -167,16 +160,12 @@ impl Conductor {
 
     fn claimed(&mut self, lane: usize, reply: ClaimReply, fit: Fit, dated: Dated, now: Instant) {
         let wall = self.tally.ended_at;
-        self.lanes[lane].receive(reply, fit, dated.at, (now, wall));
-        let mut unfit = self.lanes[lane].stopped;
         if let Some(margin) = self.lanes[lane].margin() {
-            let late = wall.since(dated.at);
-            let latency = (late + dated.lead).saturating_sub(dated.at.since(wall));
+            let latency = (wall.since(dated.at) + dated.lead).saturating_sub(dated.at.since(wall));
             self.pace.learn(latency, margin);
-            // What began now would count as begun too early, and a window could hold more than its limit.
-            unfit |= late > margin;
         }
-        if unfit {
+        self.lanes[lane].receive(reply, fit, dated, (now, wall));
+        if self.lanes[lane].stopped {
             self.give_back_ready_of(lane);
         }
     }

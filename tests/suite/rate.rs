@@ -8,19 +8,22 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use notifyctl::clock::{Clock, SystemClock};
+use notifyctl::model::{Id, Timestamp};
 use notifyctl::store::{Access, Options, Store, open};
 
 use crate::support::Sandbox;
 use crate::support::http_sink::HttpSink;
 
-const LIMIT: usize = 100;
-const WINDOW: Duration = Duration::from_secs(2);
+const LIMIT: usize = 200;
+const WINDOW: Duration = Duration::from_secs(5);
+/// What the rate allows for between the recorded moment and the other side's: a fiftieth of the window.
+const MARGIN: Duration = Duration::from_millis(100);
 
 fn sandbox(sink: &HttpSink, due: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let url = sink.url();
     sandbox.configure(&format!(
-        "[channels.hook]\nkind = \"webhook\"\nurl = \"{url}\"\nrate = [\"{LIMIT}/2s\"]\nmax_in_flight = 8\n"
+        "[channels.hook]\nkind = \"webhook\"\nurl = \"{url}\"\nrate = [\"{LIMIT}/5s\"]\nmax_in_flight = 8\n"
     ));
     let rows: String =
         (0..due).map(|n| format!("{{\"channel\":\"hook\",\"to\":\"ops\",\"message\":\"m{n}\"}}\n")).collect();
@@ -40,15 +43,15 @@ fn store(sandbox: &Sandbox) -> Box<dyn Store> {
     open(&options, Access::Existing, SystemClock.now()).unwrap()
 }
 
-/// The most that any window of the rate's length holds, wherever it starts.
-fn most_in_a_window(times: &[Duration]) -> usize {
-    let held = |start: usize| times[start..].iter().take_while(|at| **at < times[start] + WINDOW).count();
+/// The most that any window of this length holds, wherever it starts.
+fn most_in_a_window(times: &[Duration], length: Duration) -> usize {
+    let held = |start: usize| times[start..].iter().take_while(|at| **at < times[start] + length).count();
     (0..times.len()).map(held).max().unwrap_or(0)
 }
 
 /// How much of the limit was used while there was always something due: all but the last burst counts.
 fn used(times: &[Duration]) -> f64 {
-    let last_burst = times.len() - LIMIT;
+    let last_burst = (times.len() - 1) / LIMIT * LIMIT;
     let allowed = (times[last_burst] - times[0]).as_secs_f64() / WINDOW.as_secs_f64() * LIMIT as f64;
     last_burst as f64 / allowed
 }
@@ -65,17 +68,24 @@ fn three_passes_at_once_stay_within_the_rate_and_use_it() {
     let received = sink.received();
     assert_eq!(received.len(), due);
     assert_eq!(received.iter().map(|(_, id)| id).collect::<BTreeSet<_>>().len(), due, "each once");
-    let first = received.iter().map(|(at, _)| *at).min().unwrap();
-    let mut times: Vec<_> = received.iter().map(|(at, _)| *at - first).collect();
-    times.sort_unstable();
-    assert!(most_in_a_window(&times) <= LIMIT, "{} by the receiver's clock", most_in_a_window(&times));
-    assert!(used(&times) >= 0.95, "only {:.3} of the limit were used", used(&times));
 
     let store = store(&sandbox);
-    let begun = (1..=due as i64).map(|id| store.attempts(id).unwrap()[0].started_at.0);
-    let mut begun: Vec<_> = begun.map(|at| Duration::from_millis(at.unsigned_abs())).collect();
-    begun.sort_unstable();
-    assert!(most_in_a_window(&begun) <= LIMIT, "{} by the attempts", most_in_a_window(&begun));
+    let begun = |id: Id| store.attempts(id).unwrap()[0].started_at;
+    let moment = |at: Timestamp| Duration::from_millis(at.0.unsigned_abs());
+    let mut attempts: Vec<_> = (1..=due as Id).map(|id| moment(begun(id))).collect();
+    attempts.sort_unstable();
+    let most = most_in_a_window(&attempts, WINDOW);
+    assert!(most <= LIMIT, "{most} by the attempts table");
+    assert!(used(&attempts) >= 0.95, "only {:.3} of the limit were used", used(&attempts));
+
+    let mut times: Vec<_> = received.iter().map(|(at, _)| moment(*at)).collect();
+    times.sort_unstable();
+    // A machine so busy that an attempt needs longer than the margin to be seen blurs the receiver's view.
+    let id_of = |stable_id: &str| stable_id.split('-').next().unwrap().parse().unwrap();
+    let slowest = received.iter().map(|(at, id)| at.since(begun(id_of(id)))).max().unwrap();
+    let length = WINDOW - slowest.saturating_sub(MARGIN);
+    let most = most_in_a_window(&times, length);
+    assert!(most <= LIMIT, "{most} within {length:?} by the receiver's clock");
     sandbox.ok(&["db", "check"]);
 }
 

@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+
+use notifyctl::clock::{Clock, SystemClock};
+use notifyctl::model::Timestamp;
 
 /// A receiver on a port of its own; its threads end with the test run.
 pub struct HttpSink {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<(Instant, String)>>>,
+    received: Arc<Mutex<Vec<(Timestamp, String)>>>,
 }
 
 impl HttpSink {
@@ -34,12 +36,12 @@ impl HttpSink {
     }
 
     /// When each came by the receiver's clock, and its `webhook-id`.
-    pub fn received(&self) -> Vec<(Instant, String)> {
+    pub fn received(&self) -> Vec<(Timestamp, String)> {
         self.received.lock().expect("whole").clone()
     }
 }
 
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<(Instant, String)>>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, log: &Mutex<Vec<(Timestamp, String)>>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
@@ -47,7 +49,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<(Instant, String)>>) -> std::io:
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let came = Instant::now();
+        let came = SystemClock.now();
         while !line.trim().is_empty() {
             let (name, value) = line.split_once(':').unwrap_or((&line, ""));
             match name.to_ascii_lowercase().as_str() {
