@@ -9,11 +9,14 @@ use crate::model::{Outcome, Scope, Status};
 use crate::store::Settlement;
 
 /// The level of the line about an attempt; `known` when the channel's trouble has been told before.
+///
+/// A deferral is everyday business (greylisting) and has its retry: at `warn` cron would mail each of them.
 pub(super) fn level(settlement: &Settlement, known: bool) -> Level {
     let verdict = &settlement.verdict;
     match (settlement.transition.status, verdict.outcome, verdict.scope) {
         (Status::Dead, ..) => Level::Error,
         (Status::Sent, ..) => Level::Info,
+        (_, Outcome::Deferred, Scope::Notification) => Level::Info,
         (_, Outcome::Deferred, Scope::Channel) if known => Level::Info,
         _ => Level::Warn,
     }

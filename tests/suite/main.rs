@@ -20,4 +20,5 @@ mod send_pending;
 mod smtp;
 mod steering;
 mod tidy;
+mod unreadable;
 mod webhook;

@@ -36,7 +36,9 @@ pub(super) fn claim(
         return nothing(LimitedBy::Rate(next_free(&windows, now)));
     }
     let limit = wish.limit.min(free).min(granted);
-    let claimed = take(connection, exchange, wish, limit)?;
+    let head = head(connection, wish, now, limit)?;
+    let found = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let claimed = take(connection, exchange, wish, head, counters)?;
     let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
     for one in &claimed {
         counters.moved(&wish.channel, one.batch_id, Status::Pending, Status::Sending);
@@ -45,7 +47,7 @@ pub(super) fn claim(
         breaker.begin(now, probe_limit(wish.lease));
         keep_windows(connection, wish, &mut windows, now, taken)?;
     }
-    let limited_by = if taken < limit {
+    let limited_by = if found < limit {
         LimitedBy::Due(next_due(connection, &wish.channel, now)?)
     } else if let (true, Some(at)) = (limit < wish.limit && limit == free, breaker.clears_at()) {
         LimitedBy::Paused(at)
@@ -57,20 +59,15 @@ pub(super) fn claim(
     Ok(ClaimReply { claimed, limited_by })
 }
 
-/// Takes the head of the queue: by age, with a handicap for each lower priority, and for what was deferred.
-fn take(
-    connection: &Connection,
-    exchange: &Exchange,
-    wish: &Claim,
-    limit: u32,
-) -> rusqlite::Result<Vec<Claimed>> {
+/// The head of the queue: by age, with a handicap for each lower priority, and for what was deferred.
+fn head(connection: &Connection, wish: &Claim, now: Timestamp, limit: u32) -> rusqlite::Result<Vec<Id>> {
     let mut heads = Vec::new();
     let mut head = connection.prepare_cached(sql!("claim_head"))?;
     for (priority, retried) in
         Priority::ALL.into_iter().flat_map(|priority| [(priority, false), (priority, true)])
     {
         let handicap = priority.handicap() + if retried { RETRIED_HANDICAP } else { Duration::ZERO };
-        let mut rows = head.query(params![wish.channel, priority, retried, exchange.now, limit])?;
+        let mut rows = head.query(params![wish.channel, priority, retried, now, limit])?;
         while let Some(row) = rows.next()? {
             let (id, due): (Id, Timestamp) = (row.get(0)?, row.get(1)?);
             heads.push((due.plus(handicap), id));
@@ -78,7 +75,30 @@ fn take(
     }
     heads.sort_unstable();
     heads.truncate(limit as usize);
-    heads.into_iter().map(|(_, id)| take_one(connection, exchange, wish, id)).collect()
+    Ok(heads.into_iter().map(|(_, id)| id).collect())
+}
+
+/// Takes these; one that cannot be read is set aside, and does not stop the rest.
+fn take(
+    connection: &Connection,
+    exchange: &Exchange,
+    wish: &Claim,
+    ids: Vec<Id>,
+    counters: &mut Counters,
+) -> rusqlite::Result<Vec<Claimed>> {
+    let mut taken = Vec::with_capacity(ids.len());
+    for id in ids {
+        match take_one(connection, exchange, wish, id) {
+            Ok(claimed) => taken.push(claimed),
+            Err(error) if is_unreadable(&error) => {
+                connection.prepare_cached(sql!("set_aside"))?.execute(params![id, exchange.now])?;
+                let batch = connection.prepare_cached(sql!("one"))?.query_row([id], |row| row.get(2))?;
+                counters.moved(&wish.channel, batch, Status::Pending, Status::Dead);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
 }
 
 fn take_one(connection: &Connection, exchange: &Exchange, wish: &Claim, id: Id) -> rusqlite::Result<Claimed> {
@@ -91,6 +111,17 @@ fn take_one(connection: &Connection, exchange: &Exchange, wish: &Claim, id: Id) 
     let lease_expires_at = exchange.now.plus(wish.lease);
     take.execute(params![id, exchange.now, exchange.worker, wish.lease_token, lease_expires_at])?;
     Ok(claimed)
+}
+
+/// Whether a column holds what it cannot hold: somebody else has written it.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
 }
 
 /// What the row holds, and how many parts belong to it.
