@@ -1,3 +1,3 @@
-SELECT b.id, b.accepted - b.purged, count(n.id) FROM batches b
-LEFT JOIN notifications n ON n.batch_id = b.id AND n.batch_id IS NOT NULL
-GROUP BY b.id HAVING b.accepted - b.purged <> count(n.id)
+SELECT b.id, b.accepted - b.purged,
+    (SELECT count(*) FROM notifications n WHERE n.id BETWEEN b.first_id AND b.last_id AND n.batch_id = b.id) AS there
+FROM batches b WHERE b.accepted - b.purged <> there

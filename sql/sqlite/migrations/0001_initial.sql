@@ -57,7 +57,6 @@ CREATE INDEX notifications_stopped ON notifications (status)
     WHERE status = 'held' OR status = 'dead' OR status = 'expired' OR status = 'cancelled';
 CREATE INDEX notifications_expiring ON notifications (expires_at)
     WHERE expires_at IS NOT NULL AND (status = 'pending' OR status = 'held');
-CREATE INDEX notifications_batch ON notifications (batch_id) WHERE batch_id IS NOT NULL;
 
 -- What is heavy and rare; kept apart so that claiming and settling do not rewrite it.
 CREATE TABLE parts (
@@ -89,10 +88,13 @@ CREATE TABLE workers (
     started_at INTEGER NOT NULL
 ) STRICT;
 
+-- A batch is one transaction, so its notifications stand side by side: their first and last id are all the index it needs.
 CREATE TABLE batches (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at INTEGER NOT NULL,
     source     TEXT NOT NULL,
+    first_id   INTEGER,
+    last_id    INTEGER,
     accepted   INTEGER NOT NULL DEFAULT 0,
     purged     INTEGER NOT NULL DEFAULT 0,
     pending    INTEGER NOT NULL DEFAULT 0,

@@ -44,19 +44,25 @@ pub(super) fn load(
     connection.prepare_cached(sql!("batch_create"))?.execute(params![now, batch.source])?;
     let mut receipt = BatchReceipt { id: connection.last_insert_rowid(), created: 0, known: 0 };
     let mut counters = Counters::default();
+    let mut ids: Option<(Id, Id)> = None;
     loop {
         match rows() {
             Next::Row(row) => {
-                match accept(connection, now, batch.key_expires_at, Some(receipt.id), &row, &mut counters)?
-                    .created
-                {
-                    true => receipt.created += 1,
-                    false => receipt.known += 1,
+                let answer =
+                    accept(connection, now, batch.key_expires_at, Some(receipt.id), &row, &mut counters)?;
+                if answer.created {
+                    receipt.created += 1;
+                    ids = Some((ids.map_or(answer.id, |(first, _)| first), answer.id));
+                } else {
+                    receipt.known += 1;
                 }
             }
             Next::Commit if receipt.created + receipt.known > 0 => break,
             Next::Commit | Next::RollBack => return Ok(Loaded::Nothing),
         }
+    }
+    if let Some((first, last)) = ids {
+        connection.prepare_cached(sql!("batch_close"))?.execute(params![receipt.id, first, last])?;
     }
     counters.write(connection)?;
     Ok(Loaded::Whole(receipt))

@@ -18,7 +18,12 @@ impl Conditions {
         let mut conditions = Self { text: "1".into(), values: Vec::new() };
         conditions.statuses(&filter.statuses);
         conditions.add("channel = ?1", "?1", filter.channel.clone().map(Value::from));
-        conditions.add("batch_id = ?2 AND batch_id IS NOT NULL", "?2", filter.batch_id.map(Value::from));
+        conditions.add(
+            "id BETWEEN (SELECT first_id FROM batches WHERE batches.id = ?2) \
+             AND (SELECT last_id FROM batches WHERE batches.id = ?2) AND batch_id = ?2",
+            "?2",
+            filter.batch_id.map(Value::from),
+        );
         conditions.add("user_id = ?3", "?3", filter.user_id.clone().map(Value::from));
         conditions.add("recipient = ?4", "?4", filter.recipient.clone().map(Value::from));
         conditions.add("created_at >= ?5", "?5", filter.since.map(|at| at.0.into()));

@@ -84,6 +84,10 @@ pub fn a_batch_is_accepted_whole_or_not_at_all(place: &dyn Place) {
     assert_eq!(store.counts().unwrap().of(Status::Pending), 0);
     let receipt = load(&mut *store, 10, || Next::Commit).unwrap();
     assert_eq!((receipt.created, receipt.known), (10, 0));
+    enqueue(&mut *store, T, &[new("not of the batch")]);
+    let of_batch = Filter { batch_id: Some(receipt.id), ..Filter::default() };
+    let page = Page { order: Order::OldestFirst, after: None, limit: 100 };
+    assert_eq!(ids(&*store, &of_batch, &page).len(), 10);
     let kept = store.batch(receipt.id).unwrap().unwrap();
     assert_eq!((kept.counts.of(Status::Pending), kept.source.as_str()), (10, "x.ndjson"));
     sound(&*store);
