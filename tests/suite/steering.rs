@@ -259,10 +259,16 @@ fn a_test_of_a_channel_makes_one_attempt_past_the_queue() {
     let channel = |name: &str, script: &str| {
         format!("[channels.{name}]\nkind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n")
     };
-    let text = channel("good", "cat > got.json") + &channel("busy", "exit 75") + &channel("bad", "exit 65");
+    // The program runs in `/`: its place is told in full.
+    let got = sandbox.path().join("got.json");
+    let good = channel("good", &format!("cat > {}", got.display()));
+    let text = good + &channel("busy", "exit 75") + &channel("bad", "exit 65");
     sandbox.configure(&text);
     let said = sandbox.ok(&["channel", "test", "good", "--to", "ops"]);
     assert!(said.starts_with("sent in "), "{said}");
+    let handed = std::fs::read_to_string(&got).expect("what the program was handed");
+    let handed: serde_json::Value = serde_json::from_str(&handed).expect("JSON");
+    assert_eq!(handed["recipient"], "ops");
     for (name, exit, outcome) in [("busy", 75, "deferred"), ("bad", 1, "rejected")] {
         let output = run(&sandbox, &["channel", "test", name, "--to", "ops", "--json"]);
         assert_eq!(code(&output), exit, "{}", stderr(&output));
