@@ -1,7 +1,6 @@
 //! The smtp channel against a real Postfix: plain, with TLS, with a login; and what arrives is what was enqueued.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,6 +11,7 @@ use notifyctl::model::{Attachment, Content, Outcome, Priority, Reason, Scope, Ti
 use notifyctl::secret::{SecretString, Source};
 
 use crate::support::postfix::Postfix;
+use crate::support::python;
 
 fn envelope(id: i64, content: Content) -> Envelope {
     Envelope {
@@ -84,7 +84,7 @@ for path in sys.stdin.read().split("\n"):
 json.dump(found, sys.stdout)
 "#;
     let paths: Vec<_> = mails.iter().map(|path| path.to_str().unwrap()).collect();
-    let mut python = Command::new("/usr/bin/python3");
+    let mut python = python();
     python.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut child = python.spawn().expect("python3");
     std::io::Write::write_all(child.stdin.as_mut().unwrap(), paths.join("\n").as_bytes()).unwrap();

@@ -267,7 +267,7 @@ fn a_test_of_a_channel_makes_one_attempt_past_the_queue() {
     let said = sandbox.ok(&["channel", "test", "good", "--to", "ops"]);
     assert!(said.starts_with("sent in "), "{said}");
     let handed = std::fs::read_to_string(&got).expect("what the program was handed");
-    let handed: serde_json::Value = serde_json::from_str(&handed).expect("JSON");
+    let handed: Value = serde_json::from_str(&handed).expect("JSON");
     assert_eq!(handed["recipient"], "ops");
     for (name, exit, outcome) in [("busy", 75, "deferred"), ("bad", 1, "rejected")] {
         let output = run(&sandbox, &["channel", "test", name, "--to", "ops", "--json"]);
