@@ -167,6 +167,25 @@ impl RateWindow {
         }
     }
 
+    /// Counts an attempt from its end instead of its beginning, when the time between is longer than the
+    /// margin allows for: the other side may have counted it at any moment in between.
+    pub fn ended(&mut self, started_at: Timestamp, ended_at: Timestamp) {
+        if ended_at.since(started_at) <= self.rate.window / 100 {
+            return;
+        }
+        let slice = self.rate.slice();
+        let end = |at: Timestamp| Timestamp((at.0.div_euclid(slice) + 1).saturating_mul(slice));
+        let (from, to) = (end(started_at), end(ended_at));
+        if let Some(begun) = self.taken.iter_mut().rev().find(|(at, n)| *at <= from && *n > 0) {
+            begun.1 -= 1;
+        }
+        match self.taken.binary_search_by_key(&to, |(at, _)| *at) {
+            Ok(found) => self.taken[found].1 = self.taken[found].1.saturating_add(1),
+            Err(place) => self.taken.insert(place, (to, 1)),
+        }
+        self.taken.retain(|(_, n)| *n > 0);
+    }
+
     fn counting(&self, now: Timestamp) -> impl Iterator<Item = &(Timestamp, u32)> {
         let counted_for = self.rate.counted_for();
         self.taken.iter().skip_while(move |(at, _)| at.plus(counted_for) <= now)
@@ -213,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_attempt_counts_from_its_end() {
+        let mut window = RateWindow::new(rate("2/10s"));
+        window.take(Timestamp(1_000), 2);
+        window.ended(Timestamp(1_000), Timestamp(1_050));
+        window.ended(Timestamp(1_000), Timestamp(4_000));
+        assert_eq!(window.used(Timestamp(11_000)), 2);
+        assert_eq!(window.used(Timestamp(12_000)), 1, "the quick one counts no more");
+        assert_eq!(window.used(Timestamp(14_000)), 1);
+        assert_eq!(window.used(Timestamp(15_000)), 0);
+    }
+
+    #[test]
     fn next_free_names_the_first_moment_at_which_one_is_free() {
         let mut window = RateWindow::new(rate("2/10s"));
         window.take(Timestamp(1_000), 2);
@@ -245,6 +276,38 @@ mod tests {
             let length = millis(rate.window());
             for (i, &start) in begun.iter().enumerate() {
                 let held = begun[i..].iter().take_while(|&&at| at < start + length).count();
+                prop_assert!(held <= limit as usize, "{held} of {limit} from {start}");
+            }
+        }
+
+        /// P5 on the other side's clock: it counts each attempt at some moment between its beginning and its
+        /// end, and attempts are shorter than the window.
+        #[test]
+        fn no_window_on_the_other_sides_clock_holds_more_than_the_limit(
+            limit in 1u32..20,
+            attempts in prop::collection::vec((0i64..900, 0i64..9_000, 0.0f64..1.0), 1..200),
+        ) {
+            let rate = Rate::new(limit, Duration::from_secs(10)).unwrap();
+            let mut window = RateWindow::new(rate);
+            let mut now = Timestamp(0);
+            let mut under_way: Vec<(i64, Timestamp)> = Vec::new();
+            let mut seen: Vec<i64> = Vec::new();
+            for (gap, took, moment) in attempts {
+                now = Timestamp(now.0 + gap);
+                under_way.sort_unstable();
+                while let Some(&(end, started)) = under_way.first().filter(|(end, _)| *end <= now.0) {
+                    under_way.remove(0);
+                    window.ended(started, Timestamp(end));
+                }
+                if window.free(now) > 0 {
+                    window.take(now, 1);
+                    under_way.push((now.0 + took, now));
+                    seen.push(now.0 + (took as f64 * moment) as i64);
+                }
+            }
+            seen.sort_unstable();
+            for (i, &start) in seen.iter().enumerate() {
+                let held = seen[i..].iter().take_while(|&&at| at < start + 10_000).count();
                 prop_assert!(held <= limit as usize, "{held} of {limit} from {start}");
             }
         }

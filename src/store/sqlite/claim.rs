@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::counters::Counters;
 use super::exchange::{Breakers, probe_limit};
 use super::sql::sql;
-use super::{content, trouble};
+use super::{content, trouble, windows};
 use crate::model::priority::RETRIED_HANDICAP;
-use crate::model::{Id, Priority, Rate, RateWindow, Status, Timestamp};
+use crate::model::{Id, Priority, RateWindow, Status, Timestamp};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, LimitedBy};
 
 /// Claims for one channel in the transaction that is open.
@@ -30,7 +30,7 @@ pub(super) fn claim(
     if let (0, Some(at)) = (free, breaker.clears_at()) {
         return nothing(LimitedBy::Paused(at));
     }
-    let mut windows = read_windows(connection, wish, now)?;
+    let mut windows = windows::of_claim(connection, wish, now)?;
     let granted = windows.iter().map(|window| window.free(now)).min().unwrap_or(u32::MAX);
     if granted == 0 {
         return nothing(LimitedBy::Rate(next_free(&windows, now)));
@@ -45,7 +45,10 @@ pub(super) fn claim(
     }
     if taken > 0 {
         breaker.begin(now, probe_limit(wish.lease));
-        keep_windows(connection, wish, &mut windows, now, taken)?;
+        for (rate, window) in wish.rates.iter().zip(&mut windows) {
+            window.take(now, taken);
+            windows::keep(connection, &wish.channel, *rate, window)?;
+        }
     }
     let limited_by = if found < limit {
         LimitedBy::Due(next_due(connection, &wish.channel, now)?)
@@ -150,43 +153,4 @@ fn next_due(connection: &Connection, channel: &str, now: Timestamp) -> rusqlite:
 
 fn next_free(windows: &[RateWindow], now: Timestamp) -> Timestamp {
     windows.iter().map(|window| window.next_free(now)).max().unwrap_or(now)
-}
-
-fn read_windows(connection: &Connection, wish: &Claim, now: Timestamp) -> rusqlite::Result<Vec<RateWindow>> {
-    wish.rates.iter().map(|rate| read_window(connection, &wish.channel, *rate, now)).collect()
-}
-
-fn read_window(
-    connection: &Connection,
-    channel: &str,
-    rate: Rate,
-    now: Timestamp,
-) -> rusqlite::Result<RateWindow> {
-    let mut query = connection.prepare_cached(sql!("rate_window"))?;
-    let entries: Option<String> =
-        query.query_row(params![channel, rate.to_string()], |row| row.get(0)).optional()?;
-    Ok(RateWindow::restore(rate, &parse_entries(entries.as_deref().unwrap_or("[]")), now))
-}
-
-/// A window that cannot be read counts as empty: it is a limit on speed, and no reason to stop sending.
-pub(super) fn parse_entries(text: &str) -> Vec<(Timestamp, u32)> {
-    let entries: Vec<(i64, u32)> = serde_json::from_str(text).unwrap_or_default();
-    entries.into_iter().map(|(at, n)| (Timestamp(at), n)).collect()
-}
-
-fn keep_windows(
-    connection: &Connection,
-    wish: &Claim,
-    windows: &mut [RateWindow],
-    now: Timestamp,
-    taken: u32,
-) -> rusqlite::Result<()> {
-    for (rate, window) in wish.rates.iter().zip(windows) {
-        window.take(now, taken);
-        let entries: Vec<(i64, u32)> = window.entries().into_iter().map(|(at, n)| (at.0, n)).collect();
-        let text = serde_json::to_string(&entries).expect("numbers are JSON");
-        let mut keep = connection.prepare_cached(sql!("rate_window_keep"))?;
-        keep.execute(params![wish.channel, rate.to_string(), text])?;
-    }
-    Ok(())
 }

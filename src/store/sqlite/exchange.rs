@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::counters::Counters;
 use super::sql::sql;
-use super::{claim, trouble};
+use super::{claim, trouble, windows};
 use crate::model::{Breaker, Status};
 use crate::store::{Exchange, Exchanged, GiveBack, Settlement};
 
@@ -31,6 +31,7 @@ pub(super) fn exchange(
         }
         answer.settled.push(written);
     }
+    windows::ended(connection, exchange)?;
     for unused in &exchange.give_back {
         give_back(connection, unused, &mut counters)?;
     }

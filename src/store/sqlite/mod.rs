@@ -22,6 +22,7 @@ mod sql;
 mod steer;
 mod trouble;
 mod values;
+mod windows;
 mod worker;
 
 use std::path::{Path, PathBuf};

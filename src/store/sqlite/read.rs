@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::filter::Conditions;
 use super::sql::sql;
-use super::{claim, content, counters, migrate, trouble};
-use crate::model::{Id, RateWindow, Timestamp};
+use super::{content, counters, migrate, trouble, windows};
+use crate::model::{Id, Rate, RateWindow, Timestamp};
 use crate::store::{
     Attempt, Batch, ChannelState, Counts, Due, Filter, Identity, Notification, Order, Page, PassRecord,
     RateState, Summary, User,
@@ -147,16 +147,13 @@ pub(super) fn channels(connection: &Connection, now: Timestamp) -> rusqlite::Res
 }
 
 fn rates(connection: &Connection, channel: &str, now: Timestamp) -> rusqlite::Result<Vec<RateState>> {
-    let mut query = connection.prepare_cached(sql!("rate_windows"))?;
-    let rows = query.query_map([channel], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let mut states = Vec::new();
-    for row in rows {
-        let (rate, entries) = row?;
-        let Ok(rate) = rate.parse() else { continue };
-        let window = RateWindow::restore(rate, &claim::parse_entries(&entries), now);
-        states.push(RateState { rate, used: window.used(now), next_free_at: window.next_free(now) });
-    }
-    Ok(states)
+    let windows = windows::of_channel(connection, channel, now)?;
+    let state = |(rate, window): (Rate, RateWindow)| RateState {
+        rate,
+        used: window.used(now),
+        next_free_at: window.next_free(now),
+    };
+    Ok(windows.into_iter().map(state).collect())
 }
 
 pub(super) fn last_pass(connection: &Connection) -> rusqlite::Result<Option<PassRecord>> {

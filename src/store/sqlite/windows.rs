@@ -1,0 +1,87 @@
+//! The windows of the channels' rates: read before a claim, kept after it, and moved when attempts end late.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sql::sql;
+use crate::model::{Rate, RateWindow, Timestamp};
+use crate::store::{Claim, Exchange, Settlement};
+
+/// Shorter attempts are within every rate's margin (`model::rate`): a hundredth of the shortest window.
+const QUICK: Duration = Duration::from_millis(10);
+
+/// The windows of all rates of a claim, in their order.
+pub(super) fn of_claim(
+    connection: &Connection,
+    wish: &Claim,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<RateWindow>> {
+    let mut query = connection.prepare_cached(sql!("rate_window"))?;
+    let read = |rate: &Rate| {
+        let entries: Option<String> =
+            query.query_row(params![wish.channel, rate.to_string()], |row| row.get(0)).optional()?;
+        Ok(RateWindow::restore(*rate, &parse(entries.as_deref().unwrap_or("[]")), now))
+    };
+    wish.rates.iter().map(read).collect()
+}
+
+/// All windows that are kept of a channel, also those of rates that are no longer configured.
+pub(super) fn of_channel(
+    connection: &Connection,
+    channel: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(Rate, RateWindow)>> {
+    let mut query = connection.prepare_cached(sql!("rate_windows"))?;
+    let rows = query.query_map([channel], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut windows = Vec::new();
+    for row in rows {
+        let (rate, entries) = row?;
+        if let Ok(rate) = rate.parse() {
+            windows.push((rate, RateWindow::restore(rate, &parse(&entries), now)));
+        }
+    }
+    Ok(windows)
+}
+
+/// Keeps a window.
+pub(super) fn keep(
+    connection: &Connection,
+    channel: &str,
+    rate: Rate,
+    window: &RateWindow,
+) -> rusqlite::Result<()> {
+    let entries: Vec<(i64, u32)> = window.entries().into_iter().map(|(at, n)| (at.0, n)).collect();
+    let text = serde_json::to_string(&entries).expect("numbers are JSON");
+    connection
+        .prepare_cached(sql!("rate_window_keep"))?
+        .execute(params![channel, rate.to_string(), text])
+        .map(drop)
+}
+
+/// Lets the attempts of a round that took long count from their end.
+pub(super) fn ended(connection: &Connection, exchange: &Exchange) -> rusqlite::Result<()> {
+    let mut slow: BTreeMap<&str, Vec<&Settlement>> = BTreeMap::new();
+    for settlement in exchange.settle.iter().filter(|one| one.ended_at.since(one.started_at) > QUICK) {
+        slow.entry(&settlement.channel).or_default().push(settlement);
+    }
+    for (channel, settlements) in slow {
+        for (rate, mut window) in of_channel(connection, channel, exchange.now)? {
+            let before = window.clone();
+            for one in &settlements {
+                window.ended(one.started_at, one.ended_at);
+            }
+            if window != before {
+                keep(connection, channel, rate, &window)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A window that cannot be read counts as empty: it is a limit on speed, and no reason to stop sending.
+fn parse(text: &str) -> Vec<(Timestamp, u32)> {
+    let entries: Vec<(i64, u32)> = serde_json::from_str(text).unwrap_or_default();
+    entries.into_iter().map(|(at, n)| (Timestamp(at), n)).collect()
+}
