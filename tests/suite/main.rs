@@ -13,6 +13,7 @@ mod exec;
 mod looking;
 mod maildir;
 mod mixed;
+mod opening;
 mod papers;
 mod postfix;
 mod rate;
