@@ -367,13 +367,14 @@ fn no_room_for_the_copy_of_a_pipe_is_no_fault_of_the_rows() {
     }
 }
 
-/// A terminal of 80 columns that a test can read.
-struct Terminal<'a>(&'a Sandbox);
+/// A terminal of 80 columns that a test can read, by a socket of its own: one that follows another on the same
+/// socket may still meet the server that is ending.
+struct Terminal<'a>(&'a Sandbox, &'static str);
 
 impl Terminal<'_> {
     fn tmux(&self, args: &[&str]) -> String {
         let mut command = Command::new("tmux");
-        command.arg("-S").arg(self.0.path().join("tmux")).args(["-f", "/dev/null"]).args(args);
+        command.arg("-S").arg(self.0.path().join(self.1)).args(["-f", "/dev/null"]).args(args);
         String::from_utf8(command.output().expect("run tmux").stdout).expect("UTF-8")
     }
 
@@ -407,7 +408,7 @@ fn a_person_at_a_terminal_sees_a_bar_with_colours_unless_they_want_none() {
         // While another writer has the store, the bar stands still.
         let lock = rusqlite::Connection::open(sandbox.db()).unwrap();
         lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let terminal = Terminal(&sandbox);
+        let terminal = Terminal(&sandbox, variable);
         terminal
             .start(&format!("{variable} {} enqueue --batch rows.ndjson", env!("CARGO_BIN_EXE_notifyctl")));
         let screen = terminal.until_shown("enqueueing ");
@@ -423,7 +424,7 @@ fn a_person_at_a_terminal_sees_a_bar_with_colours_unless_they_want_none() {
 #[test]
 fn a_person_is_told_that_the_message_is_read_from_the_keyboard() {
     let sandbox = Sandbox::new();
-    let terminal = Terminal(&sandbox);
+    let terminal = Terminal(&sandbox, "tmux");
     terminal.start(&format!("{} enqueue --to a@example.org", env!("CARGO_BIN_EXE_notifyctl")));
     terminal.until_shown("reading the message from standard input, end with Ctrl-D");
     terminal.tmux(&["send-keys", "hello", "Enter", "C-d"]);
