@@ -88,7 +88,7 @@
 //!   `channel/recipient.rs`; its keys in `config` and in `etc/notifyctl.toml`; a test against a real peer.
 //! - **A command**: a file of its name in `src/cli/` with an `Args` struct, whose comments are its help, and
 //!   `run`; a variant in `cli::Command`. `NOTIFYCTL_BLESS=1 cargo test --test suite papers::` writes its man page.
-//! - **A column**: a new file `sql/sqlite/NNNN_….sql` (those that were released never change), the row structs in
+//! - **A column**: a new step `sql/sqlite/migrations/NNNN_….sql` (those that were released never change), the row structs in
 //!   `store/rows.rs` or `store/params.rs`, the shape in `wire` if it is shown outside.
 //! - **A database**: a folder below `sql/` with the same file names, a module in `store`, a variant of
 //!   [`store::StoreUrl`], one line in the conformance suite.
