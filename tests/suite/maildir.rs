@@ -14,7 +14,7 @@ use crate::support::{Sandbox, python};
 
 /// Every mail in it, as Python's `mailbox` and `email` read it.
 fn read_back(maildir: &Path) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/support/maildir_read.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/maildir_read.py");
     let output = python().arg(script).arg(maildir).output().expect("run Python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output

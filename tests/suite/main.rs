@@ -1,5 +1,7 @@
 //! The whole test run in one binary: it links once, and its modules are named after what they show.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "../support/mod.rs"]
 mod support;
 
 mod batch;

@@ -22,7 +22,7 @@ pub struct Receiver {
 impl Receiver {
     /// Starts it with these arguments (see `webhook_receiver.py`).
     pub fn start(arguments: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/support/webhook_receiver.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/webhook_receiver.py");
         let mut child =
             python().arg(script).args(arguments).stdout(Stdio::piped()).spawn().expect("start the receiver");
         let mut lines = BufReader::new(child.stdout.take().expect("its output"));

@@ -25,7 +25,12 @@ pub struct Sandbox {
 impl Sandbox {
     /// A folder whose configuration names a store in it and nothing else.
     pub fn new() -> Self {
-        let sandbox = Self { dir: tempfile::tempdir().expect("a folder of our own") };
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// The same, on the disk where `parent` is.
+    pub fn within(parent: &Path) -> Self {
+        let sandbox = Self { dir: TempDir::new_in(parent).expect("a folder of our own") };
         sandbox.configure("");
         sandbox
     }
