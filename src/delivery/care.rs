@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::LOG_TARGET;
 use super::lane::LaneState;
-use crate::clock::Clock;
+use crate::clock::{Clock, since_boot};
 use crate::model::Id;
-use crate::store::{Orphan, Result, Store};
+use crate::store::{Orphan, Result, Store, Worker};
 
 /// How often dead workers and expired notifications are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -27,6 +28,8 @@ pub(super) struct Care {
     /// How long a claim is ours without a sign of life.
     pub(super) lease: Duration,
     next_beat: Instant,
+    /// Until when, since the machine's start, nobody takes us for hung.
+    alive_until: Duration,
     next_extend: Instant,
     next_sweep: Instant,
     /// Whether the first sweep is done.
@@ -57,7 +60,8 @@ impl Care {
         let lease = LEASE.0.max(longest + LEASE.1);
         Self {
             lease,
-            next_beat: now + lease / 6,
+            next_beat: now,
+            alive_until: Duration::MAX,
             next_extend: now + lease / 3,
             next_sweep: now,
             swept: false,
@@ -75,13 +79,24 @@ impl Care {
         self.next_beat
     }
 
-    /// Whether a sign of life is due; it is taken for given then.
-    pub(super) fn beats(&mut self, now: Instant) -> bool {
-        let due = self.next_beat <= now;
-        if due {
-            self.next_beat = now + self.lease / 6;
+    /// Leaves a sign of life when one is due.
+    pub(super) fn beat(&mut self, worker: &dyn Worker, now: Instant) {
+        if self.next_beat > now {
+            return;
         }
-        due
+        self.next_beat = now + self.lease / 6;
+        // Read before, so that we never think ourselves alive for longer than others do.
+        let alive_until = since_boot() + self.lease;
+        match worker.beat(self.lease) {
+            Ok(()) => self.alive_until = alive_until,
+            Err(error) => log::warn!(target: LOG_TARGET, "leave a sign of life: {error}"),
+        }
+    }
+
+    /// Whether this process stood still for so long (stopped, or on a machine that slept) that others may have
+    /// taken what it has in hand for their own.
+    pub(super) fn has_hung(&self) -> bool {
+        since_boot() > self.alive_until
     }
 
     /// Something has expired in our hands: look for more of the kind.

@@ -49,7 +49,13 @@ impl Conductor {
             self.drain(None);
             return false;
         }
+        // Asked after it was put on record: who takes us for hung from here on sees it there.
+        if self.heed_hang() {
+            self.give_back(claimed);
+            return false;
+        }
         let envelope = envelope(&mut claimed, &self.identity);
+        let lane = &mut self.lanes[number];
         lane.began();
         let lane = Arc::clone(&lane.lane);
         self.places.occupy(Flight { lane: number, claimed, started_at, since: now, task: None });

@@ -83,8 +83,8 @@ pub trait Writer: Send {
     /// One round of a worker: writes results back, gives back what was not begun, claims more.
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged>;
 
-    /// Notifications whose worker is dead, or alive but without a sign for `lease`; changes nothing.
-    /// `me` is never among them.
+    /// Notifications whose worker is dead, or alive but without a sign for longer than its lease; changes nothing.
+    /// `lease` is for one that has never named its own; `me` is never among them.
     fn orphans(&mut self, me: Id, lease: std::time::Duration, limit: usize) -> Result<Vec<Orphan>>;
 
     /// Extends the leases of `worker` to `until`.

@@ -1,6 +1,7 @@
 //! A process that claims: who it is, and how others see that it is alive.
 
 use std::io;
+use std::time::Duration;
 
 use crate::model::Id;
 
@@ -19,6 +20,7 @@ pub trait Worker: Send + Sync {
     /// `place` belongs to one notification from here until its settlement is committed.
     fn begin(&self, place: usize, id: Id) -> io::Result<()>;
 
-    /// Leaves a sign of life; one is due several times per lease.
-    fn beat(&self) -> io::Result<()>;
+    /// Leaves a sign of life that holds for `lease`; without another one by then, others take this process for
+    /// hung, and what it has in hand for their own. Time in which the machine is suspended counts.
+    fn beat(&self, lease: Duration) -> io::Result<()>;
 }

@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | 0..16 | the boot it belongs to, so that what a machine's crash left is not believed |
 //! | 16..24 | the last sign of life: milliseconds since that boot, little-endian |
-//! | 24..32 | unused |
+//! | 24..32 | how long that holds, in milliseconds, little-endian; 0 in a worker that has yet to say so |
 //! | 32 + 8 n .. | place n: the id whose attempt has begun, or 0 |
 //!
 //! The places survive the process and not the machine, and need no sync: they tell what had begun from what
@@ -49,7 +49,7 @@ impl LocalWorker {
         // The whole head in one write: a shorter file is one that is still being made.
         let mut head = [0; PLACES_AT as usize];
         head[..16].copy_from_slice(&boot());
-        head[16..24].copy_from_slice(&beat());
+        head[16..].copy_from_slice(&beat(Duration::ZERO));
         file.write_all_at(&head, 0)?;
         // The places at once too: on a disk that fills up later, none of them may lack room.
         file.write_all_at(&[0; 8 * PLACES], PLACES_AT)?;
@@ -71,8 +71,8 @@ impl Worker for LocalWorker {
         self.file.write_all_at(&id.to_le_bytes(), PLACES_AT + 8 * place as u64)
     }
 
-    fn beat(&self) -> io::Result<()> {
-        self.file.write_all_at(&beat(), BEAT_AT)
+    fn beat(&self, lease: Duration) -> io::Result<()> {
+        self.file.write_all_at(&beat(lease), BEAT_AT)
     }
 }
 
@@ -108,7 +108,8 @@ impl Begun {
     }
 }
 
-/// Looks at another worker.
+/// Looks at another worker. Its own lease is what counts, which may be longer than ours (it serves other channels);
+/// `lease` is for one that has yet to name it.
 pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen> {
     let file = match File::open(folder(database).join(id.to_string())) {
         Ok(file) => file,
@@ -125,8 +126,11 @@ pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen>
     let mut head = [0; PLACES_AT as usize];
     let of_this_boot = file.read_exact_at(&mut head, 0).is_ok() && head[..16] == boot();
     if !dead {
-        let beat = u64::from_le_bytes(head[16..24].try_into().expect("eight bytes"));
-        let hangs = of_this_boot && since_boot().saturating_sub(Duration::from_millis(beat)) > lease;
+        let millis = |at: usize| {
+            Duration::from_millis(u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes")))
+        };
+        let lease = if millis(24).is_zero() { lease } else { millis(24) };
+        let hangs = of_this_boot && since_boot().saturating_sub(millis(16)) > lease;
         // A file that is locked but not filled yet belongs to a worker that is just starting.
         return Ok(if hangs { Seen::Lost(begun(&file)?) } else { Seen::Alive });
     }
@@ -172,9 +176,13 @@ fn folder(database: &Path) -> PathBuf {
     database.with_file_name(name)
 }
 
-/// A sign of life, now.
-fn beat() -> [u8; 8] {
-    u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX).to_le_bytes()
+/// A sign of life, now, that holds for `lease`.
+fn beat(lease: Duration) -> [u8; 16] {
+    let mut beat = [0; 16];
+    for (to, time) in beat.chunks_exact_mut(8).zip([since_boot(), lease]) {
+        to.copy_from_slice(&u64::try_from(time.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
+    }
+    beat
 }
 
 /// The machine's current boot, as 16 bytes; zeroes where the system does not tell.
@@ -225,6 +233,18 @@ mod tests {
         let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
         worker.file.write_all_at(&0u64.to_le_bytes(), BEAT_AT).unwrap();
         assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Lost(_)));
+    }
+
+    #[test]
+    fn a_worker_that_goes_by_a_longer_lease_is_not_taken_for_hung_by_ours() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        worker.beat(LEASE * 10).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Alive));
+        worker.beat(Duration::from_millis(1)).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(_)));
     }
 
     #[test]

@@ -257,7 +257,7 @@ fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing()
     let channel = Scripted::new(move |_| {
         let mut store = thief.store();
         let other = store.register(thief.now(), "other:2:2").unwrap();
-        // Nobody gives a sign of life within no time: the other one takes us for hung.
+        // No sign of life holds for no time: the other one takes us for hung.
         let give_back = |claimed: Claimed| GiveBack {
             id: claimed.id,
             attempt: claimed.attempt,
@@ -274,7 +274,11 @@ fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing()
         store.hold(thief.now(), &hold).unwrap();
         std::future::ready(Verdict::sent("ok"))
     });
-    let tally = rig.pass(vec![lane("a", &channel)]);
+    let mut store = rig.store();
+    let worker = Counting::new(store.register(rig.now(), "test:1:1").unwrap(), 9);
+    let worker = Counting { longest_lease: Duration::ZERO, ..worker };
+    let run = rig.deliver(store, Box::new(worker), vec![lane("a", &channel)]);
+    let tally = runtime().block_on(run).unwrap();
     assert_eq!((tally.leases_lost, tally.total.sent), (1, 0));
     assert_eq!(rig.status(id), Status::Held);
 }
@@ -284,6 +288,14 @@ struct Counting {
     worker: Box<dyn Worker>,
     beats: Arc<AtomicUsize>,
     room: AtomicUsize,
+    /// What others see of its lease is no longer than this.
+    longest_lease: Duration,
+}
+
+impl Counting {
+    fn new(worker: Box<dyn Worker>, room: usize) -> Self {
+        Self { worker, beats: Arc::default(), room: AtomicUsize::new(room), longest_lease: Duration::MAX }
+    }
 }
 
 impl Worker for Counting {
@@ -302,9 +314,9 @@ impl Worker for Counting {
         }
     }
 
-    fn beat(&self) -> io::Result<()> {
+    fn beat(&self, lease: Duration) -> io::Result<()> {
         self.beats.fetch_add(1, Relaxed);
-        self.worker.beat()
+        self.worker.beat(lease.min(self.longest_lease))
     }
 }
 
@@ -329,13 +341,12 @@ fn a_long_attempt_keeps_its_lease_and_the_worker_gives_signs_of_life() {
         }
     });
     let mut store = rig.store();
-    let beats = Arc::new(AtomicUsize::new(0));
-    let worker = store.register(rig.now(), "test:1:1").unwrap();
-    let worker = Counting { worker, beats: Arc::clone(&beats), room: AtomicUsize::new(9) };
+    let worker = Counting::new(store.register(rig.now(), "test:1:1").unwrap(), 9);
+    let beats = Arc::clone(&worker.beats);
     let lane = Lane { longest_attempt: Duration::from_secs(700), ..lane("a", &channel) };
     let tally = frozen(rig.deliver(store, Box::new(worker), vec![lane])).unwrap();
     assert_eq!(tally.total.sent, 1);
-    assert!(beats.load(Relaxed) > 0, "no sign of life in five minutes");
+    assert!(beats.load(Relaxed) > 1, "no sign of life in five minutes");
 }
 
 #[test]
@@ -364,8 +375,7 @@ fn what_cannot_be_put_on_record_never_begins_and_the_rest_ends_in_order() {
     let channel = Scripted::accepting();
     rig.enqueue("a", 20);
     let mut store = rig.store();
-    let worker = store.register(rig.now(), "test:1:1").unwrap();
-    let worker = Counting { worker, beats: Arc::default(), room: AtomicUsize::new(6) };
+    let worker = Counting::new(store.register(rig.now(), "test:1:1").unwrap(), 6);
     let run = rig.deliver(store, Box::new(worker), vec![lane("a", &channel)]);
     let error = runtime().block_on(run).unwrap_err();
     assert!(matches!(error, Error::Worker(_)), "{error}");
