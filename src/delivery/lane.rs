@@ -197,7 +197,8 @@ impl LaneState {
             self.ready.extend(reply.claimed);
             self.given_at = now;
             self.dated = dated.at;
-            self.begins_at = now + dated.at.since(wall);
+            // Not as far ahead as the moment itself, which the wall clock may have left far behind or ahead since.
+            self.begins_at = now + dated.at.since(wall).min(dated.lead);
         }
         self.limited_by = reply.limited_by;
         self.wait = match reply.limited_by {
@@ -366,6 +367,16 @@ mod tests {
         assert_eq!(lane.begins_at(now), Some(now + Duration::from_millis(20)));
         assert_eq!([130, 131].map(|wall| lane.is_late(Timestamp(wall))), [false, true]);
         assert!(lane.next_ready(now + Duration::from_millis(20)).is_some());
+    }
+
+    #[test]
+    fn what_was_claimed_before_the_clock_was_set_back_begins_all_the_same() {
+        let mut lane = lane(&[]);
+        let now = Instant::now();
+        let reply = ClaimReply { claimed: vec![claimed(1)], limited_by: LimitedBy::Nothing };
+        let dated = Dated { at: Timestamp(86_400_000), lead: Duration::ZERO };
+        lane.receive(reply, Fit::Short, dated, (now, Timestamp(0)));
+        assert!(lane.next_ready(now).is_some());
     }
 
     #[test]

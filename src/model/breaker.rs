@@ -46,6 +46,13 @@ impl Breaker {
         self.paused_until.max(self.probing_until)
     }
 
+    /// The clock was set back by so much: what was reckoned by it moves along.
+    pub fn set_back(&mut self, by: Duration) {
+        for at in [&mut self.paused_until, &mut self.probing_until].into_iter().flatten() {
+            *at = at.minus(by);
+        }
+    }
+
     /// Records that attempts begin at `now`; one that probes keeps the others back for at most `longest`.
     pub fn begin(&mut self, now: Timestamp, longest: Duration) {
         if self.failures > 0 {
@@ -123,6 +130,18 @@ mod tests {
             assert_eq!(breaker.paused_until, Some(now.plus(Duration::from_secs(seconds))));
             now = now.plus(Duration::from_secs(seconds));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_pause_and_probe_along() {
+        let mut breaker = Breaker::default();
+        breaker.record(&trouble(), NOW, 0.5);
+        breaker.begin(NOW, Duration::from_secs(60));
+        let day = Duration::from_secs(86_400);
+        breaker.set_back(day);
+        let then = NOW.minus(day);
+        assert_eq!(breaker.paused_until, Some(then.plus(Duration::from_secs(5))));
+        assert_eq!(breaker.probing_until, Some(then.plus(Duration::from_secs(60))));
     }
 
     #[test]

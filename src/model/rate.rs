@@ -93,10 +93,6 @@ pub struct RateWindow {
 }
 
 impl RateWindow {
-    /// How far ahead of us another process's entries may lie without the clock having been set back:
-    /// longer than anybody waits for the store.
-    const AHEAD: Duration = Duration::from_secs(10);
-
     /// An empty window.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
@@ -111,7 +107,7 @@ impl RateWindow {
     #[must_use]
     pub fn restore(rate: Rate, entries: &[(Timestamp, u32)], now: Timestamp) -> Self {
         let latest = Timestamp(now.0.saturating_add(rate.slice()));
-        let set_back = |at: Timestamp| at.since(now) > Self::AHEAD;
+        let set_back = |at: Timestamp| now.set_back_since(at).is_some();
         let mut entries: Vec<_> =
             entries.iter().map(|&(at, n)| if set_back(at) { (latest, n) } else { (at, n) }).collect();
         entries.sort_unstable();

@@ -7,6 +7,16 @@ use std::time::Duration;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// How far one reading of the clock may lie behind an earlier one without the clock having been set back:
+    /// longer than anybody holds on to it while waiting for the store.
+    const BEHIND: Duration = Duration::from_secs(10);
+
+    /// By how much the clock was set back, if it was: it shows this now, and has shown `seen` before.
+    #[must_use]
+    pub fn set_back_since(self, seen: Self) -> Option<Duration> {
+        Some(seen.since(self)).filter(|by| *by > Self::BEHIND)
+    }
+
     /// The instant `duration` later; saturates instead of wrapping.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

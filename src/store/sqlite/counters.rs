@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params};
 
 use super::sql::sql;
-use crate::model::{Id, Status};
+use crate::model::{Id, Status, Timestamp};
 use crate::store::ChannelCounts;
 
 /// Accepted, purged, and the statuses in their order.
@@ -16,9 +16,16 @@ type Delta = [i64; 2 + Status::ALL.len()];
 pub(super) struct Counters {
     channels: BTreeMap<String, Delta>,
     batches: BTreeMap<Id, Delta>,
+    /// When it does; the beginning of time where that is of no account.
+    now: Timestamp,
 }
 
 impl Counters {
+    /// Nothing yet, by a transaction at `now`.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self { now, ..Self::default() }
+    }
+
     /// `count` were accepted as pending.
     pub(super) fn accepted(&mut self, channel: &str, batch: Option<Id>, count: i64) {
         self.change(channel, batch, |delta| {
@@ -55,9 +62,10 @@ impl Counters {
 
     /// Writes all of it: one statement per channel and per batch that changed.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        for (channel, d) in self.channels.iter().filter(|(_, delta)| delta.iter().any(|n| *n != 0)) {
+        // Also where they add up to nothing: that something was done, and when, is worth knowing (`set_back`).
+        for (channel, d) in &self.channels {
             let mut update = connection.prepare_cached(sql!("channel_count"))?;
-            let values = params![channel, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]];
+            let values = params![channel, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], self.now];
             if update.execute(values)? == 0 {
                 connection.prepare_cached(sql!("channel_create"))?.execute([channel])?;
                 update.execute(values)?;

@@ -17,7 +17,7 @@ pub(super) fn enqueue(
     key_expires_at: Timestamp,
     new: &[NewNotification],
 ) -> rusqlite::Result<Vec<Enqueued>> {
-    let mut counters = Counters::default();
+    let mut counters = Counters::at(now);
     let answers = new
         .iter()
         .map(|one| accept(connection, now, key_expires_at, None, one, &mut counters))
@@ -43,7 +43,7 @@ pub(super) fn load(
 ) -> rusqlite::Result<Loaded> {
     connection.prepare_cached(sql!("batch_create"))?.execute(params![now, batch.source])?;
     let mut receipt = BatchReceipt { id: connection.last_insert_rowid(), created: 0, known: 0 };
-    let mut counters = Counters::default();
+    let mut counters = Counters::at(now);
     let mut ids: Option<(Id, Id)> = None;
     loop {
         match rows() {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::counters::Counters;
 use super::sql::sql;
-use super::{claim, trouble, windows};
+use super::{claim, set_back, trouble, windows};
 use crate::model::{Breaker, Status};
 use crate::store::{Exchange, Exchanged, GiveBack, Settlement};
 
@@ -20,9 +20,10 @@ pub(super) fn exchange(
     exchange: &Exchange,
     worker: Option<&str>,
 ) -> rusqlite::Result<Exchanged> {
-    let mut counters = Counters::default();
+    let mut counters = Counters::at(exchange.now);
     let mut breakers = Breakers::new();
     let mut answer = Exchanged::default();
+    set_back::heed(connection, exchange, &mut breakers)?;
     for settlement in &exchange.settle {
         let written = settle(connection, settlement, &mut counters)?;
         if written {

@@ -15,8 +15,10 @@ use crate::store::{Error, ErrorKind, Result};
 const APPLICATION_ID: i64 = 0x4e54_4659;
 
 /// Every step of the schema, in order; a step that has been released is never changed again.
-const STEPS: &[&str] =
-    &[include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0001_initial.sql"))];
+const STEPS: &[&str] = &[
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0001_initial.sql")),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0002_seen_at.sql")),
+];
 
 /// The version that this notifyctl reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;

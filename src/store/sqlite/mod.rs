@@ -18,6 +18,7 @@ mod open;
 mod orphans;
 mod purge;
 mod read;
+mod set_back;
 mod sql;
 mod steer;
 mod trouble;

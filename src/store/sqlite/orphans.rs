@@ -59,7 +59,7 @@ pub(super) fn left_by(
 
 /// Expires what is due for it, in the transaction that is open.
 pub(super) fn expire(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-    let mut counters = Counters::default();
+    let mut counters = Counters::at(now);
     let mut query = connection.prepare_cached(sql!("expiring"))?;
     let rows = query.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok((

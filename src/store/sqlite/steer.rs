@@ -48,7 +48,7 @@ pub(super) fn steer(
     which: &Selection,
 ) -> rusqlite::Result<Changed> {
     let mut changed = Changed::default();
-    let mut counters = Counters::default();
+    let mut counters = Counters::at(now);
     for one in find(connection, verb, which, &mut changed.missing)? {
         if !verb.from.contains(&one.status) {
             changed.refused.push((one.id, one.status));

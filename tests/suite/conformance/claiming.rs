@@ -120,6 +120,40 @@ pub fn a_channel_in_trouble_is_probed_by_one_attempt(place: &dyn Place) {
     sound(&*hand.store);
 }
 
+pub fn a_clock_that_was_set_back_stalls_nothing_but_what_was_asked_for_by_the_clock(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    let day = |seconds: u64| at(86_400 + seconds);
+    let mut appointed = new("a");
+    appointed.not_before = Some(day(3_600));
+    enqueue(&mut *hand.store, T, &[appointed]);
+    let retried = enqueue(&mut *hand.store, day(0), &[new("b")])[0];
+    let one = hand.claim(day(0), 1).remove(0);
+    assert!(hand.settle(&one, day(0), Status::Pending), "due again after 30 seconds");
+    let fresh = enqueue(&mut *hand.store, day(5), &[new("c")])[0];
+    // Five seconds behind is how processes side by side see each other; a day is a clock that was set back.
+    assert!(hand.claim(day(0), 9).is_empty());
+    let claimed = hand.claim(T, 9);
+    assert_eq!(claimed.iter().map(|one| one.id).collect::<Vec<_>>(), [fresh]);
+    assert!(hand.settle(&claimed[0], T, Status::Pending));
+    assert!(hand.claim(at(24), 9).is_empty(), "the wait of 30 seconds goes on");
+    let claimed: Vec<_> = hand.claim(at(30), 9).iter().map(|one| one.id).collect();
+    assert_eq!(claimed, [retried, fresh]);
+    assert!(hand.claim(day(3_599), 9).is_empty());
+    assert_eq!(hand.claim(day(3_600), 9).len(), 1);
+    sound(&*hand.store);
+}
+
+pub fn a_pause_of_a_clock_that_was_set_back_is_no_longer_than_it_was(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    enqueue(&mut *hand.store, T, &vec![new("a"); 2]);
+    let first = hand.claim(at(86_400), 1).remove(0);
+    let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
+    assert!(hand.settle_as(&first, at(86_400), Status::Pending, trouble));
+    assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Paused(at(5)));
+    assert_eq!(hand.claim(at(5), 9).len(), 1);
+    sound(&*hand.store);
+}
+
 pub fn a_claim_says_when_to_look_again(place: &dyn Place) {
     let mut hand = Hand::new(place, "h");
     assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Due(None));

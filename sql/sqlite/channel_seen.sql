@@ -1,0 +1,1 @@
+SELECT seen_at FROM channels WHERE name = ?1
