@@ -14,6 +14,7 @@
 //! | --- | --- | --- |
 //! | 7 | `main` | arguments in, exit code out |
 //! | 6 | [`cli`] | one file per subcommand; output; errors to exit codes |
+//! | 5 | [`daemon`] | the order of starting and ending, signals, the service manager, maintenance |
 //! | 4 | [`config`] | TOML and environment into the option structs of the modules below |
 //! | 3 | [`delivery`] | claim, attempt, settle; limits; the tally. The only place that loops |
 //! | 2 | [`store`] | the durable truth: reading, writing and administering half; SQLite; migrations |
@@ -37,11 +38,11 @@
 //!
 //! - No clock is read outside [`clock`] (it is handed around as [`clock::Clock`], or as a plain `now`), and no
 //!   randomness is drawn in [`model`]: every rule can be tested by table and by property.
-//! - [`model`] and [`config`] know no tokio: they decide and run nothing. No command but `send-pending` and
-//!   `channel test` starts a runtime.
+//! - [`model`] and [`config`] know no tokio: they decide and run nothing. No command but `send-pending`,
+//!   `daemon` and `channel test` starts a runtime.
 //! - [`store`] knows no channels and prints nothing; [`channel`] knows no store, no other channel, no retry and no
 //!   rate. Neither logs what was told or to whom.
-//! - [`delivery`] knows no clap and no signals: who stops it hands it a token.
+//! - [`delivery`] knows no clap and no signals: who stops it hands it a token. [`daemon`] knows no clap and prints nothing.
 //! - Nothing but [`cli`] writes to standard output, and nothing there ends the process: errors come back
 //!   as [`cli::Error`] and become an [`cli::Exit`] in one table.
 //! - No transaction spans a network call, and none crosses the store's seam.
@@ -98,6 +99,7 @@ pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod delivery;
 pub mod model;
 pub mod secret;

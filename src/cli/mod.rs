@@ -5,6 +5,7 @@ mod channel;
 mod completions;
 mod config;
 mod context;
+mod daemon;
 mod db;
 mod enqueue;
 mod error;
@@ -69,6 +70,7 @@ pub struct Global {
 enum Command {
     Enqueue(Box<enqueue::EnqueueArgs>),
     SendPending(send_pending::SendPendingArgs),
+    Daemon(daemon::DaemonArgs),
     Status(status::StatusArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
@@ -128,6 +130,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
     match command {
         Command::Enqueue(args) => enqueue::run(context, &args),
         Command::SendPending(args) => send_pending::run(context, &args),
+        Command::Daemon(args) => daemon::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),

@@ -14,16 +14,17 @@ use crate::{units, wire};
 
 /// Remove old notifications that are settled
 ///
-/// Only what is sent, dead, expired or cancelled, with its attempts and attachments. Works in small bites,
-/// so that passes and enqueues go on beside it. Says nothing when nobody looks, unless --json or --dry-run is given.
+/// Only what is sent, dead, expired or cancelled, with its attempts and attachments; without --older-than what
+/// `[retention]` in the configuration has run out for. Works in small bites, so that passes and enqueues go on
+/// beside it. Says nothing when nobody looks, unless --json or --dry-run is given.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0; 75 when the store is busy: what was removed stays removed, run it again."
 )]
 pub struct PurgeArgs {
-    /// Settled longer ago than this: `30d`
+    /// Settled longer ago than this: `30d` [default: as `[retention]` says]
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
-    older_than: Duration,
+    older_than: Option<Duration>,
     /// Only this final status; may be given several times [default: all of them]
     #[arg(long = "status", value_name = "STATUS", value_parser = status_parser(&FINAL))]
     statuses: Vec<Status>,
@@ -43,24 +44,44 @@ const BITE: usize = 1_000;
 
 /// Runs it.
 pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
-    let statuses = if args.statuses.is_empty() { FINAL.to_vec() } else { args.statuses };
-    let settled_before = context.now().minus(args.older_than);
+    let asked = if args.statuses.is_empty() { FINAL.to_vec() } else { args.statuses };
+    let groups = match args.older_than {
+        Some(age) => vec![(asked, age)],
+        None => context
+            .config()?
+            .retention
+            .groups()
+            .into_iter()
+            .map(|(mut statuses, age)| {
+                statuses.retain(|status| asked.contains(status));
+                (statuses, age)
+            })
+            .filter(|(statuses, _)| !statuses.is_empty())
+            .collect(),
+    };
+    let now = context.now();
     let access = if args.dry_run { Access::Read } else { Access::Existing };
     let mut store = context.store(access)?;
-    let purge = Purge { statuses, settled_before, from: 0, limit: BITE };
-    let removed = match args.dry_run {
-        true => old(&*store, &purge)?,
-        false => remove(&mut *store, purge)?,
-    };
-    if args.json {
-        context.out.json(&wire::Purge { removed, settled_before, dry_run: args.dry_run })?;
-    } else if args.dry_run || context.out.is_terminal() || std::io::stderr().is_terminal() {
-        let would = if args.dry_run { "would be " } else { "" };
-        let age = units::Period(args.older_than);
-        context.out.line(format_args!(
-            "{} {would}removed that were settled more than {age} ago",
-            notifications(removed)
-        ))?;
+    for (statuses, age) in groups {
+        let purge =
+            Purge { statuses: statuses.clone(), settled_before: now.minus(age), from: 0, limit: BITE };
+        let settled_before = purge.settled_before;
+        let removed = match args.dry_run {
+            true => old(&*store, &purge)?,
+            false => remove(&mut *store, purge)?,
+        };
+        if args.json {
+            let statuses = statuses.iter().map(|status| status.as_str()).collect();
+            context.out.json(&wire::Purge { removed, settled_before, statuses, dry_run: args.dry_run })?;
+        } else if args.dry_run || context.out.is_terminal() || std::io::stderr().is_terminal() {
+            let would = if args.dry_run { "would be " } else { "" };
+            let words = statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
+            let age = units::Period(age);
+            context.out.line(format_args!(
+                "{} {would}removed that were settled more than {age} ago: {words}",
+                notifications(removed)
+            ))?;
+        }
     }
     Ok(Exit::Ok)
 }

@@ -7,7 +7,7 @@ use super::document::Document;
 use super::raw::{self, AbsolutePath, Number, OfKind, Word};
 use super::surroundings::Surroundings;
 use super::tables::{Channel, Tables};
-use super::{ChannelConfig, Config, Defaults, Error, Log, keys, of_kind};
+use super::{ChannelConfig, Config, Daemon, Defaults, Error, Log, Role, keys, of_kind};
 use crate::channel::{self, Kind, recipient};
 use crate::model::{Limits, OnUnknown, Policy, RetrySchedule};
 use crate::store::{self, StoreUrl};
@@ -70,7 +70,9 @@ pub fn build(document: &Document, tables: &mut Tables, around: &Surroundings) ->
     }
     let raw::Log { level, format, file } = &tables.log;
     let log = Log { level: level.0.0, format: format.0, file: file.as_ref().map(|file| file.0.0.clone()) };
-    Ok(Config { file: document.file().map(Path::to_owned), store, defaults, limits, log, channels })
+    let (daemon, retention) = (daemon(document, &tables.daemon)?, tables.retention.built());
+    let file = document.file().map(Path::to_owned);
+    Ok(Config { file, store, defaults, limits, log, daemon, retention, channels })
 }
 
 fn store(document: &Document, raw: &mut raw::Store, around: &Surroundings) -> Result<store::Options, Error> {
@@ -83,6 +85,17 @@ fn store(document: &Document, raw: &mut raw::Store, around: &Surroundings) -> Re
     };
     raw.url = Some(Word(url.clone()));
     Ok(store::Options { url, busy_timeout: raw.busy_timeout.0 })
+}
+
+fn daemon(document: &Document, raw: &raw::Daemon) -> Result<Daemon, Error> {
+    let mut roles: Vec<_> = raw.roles.0.iter().map(|word| word.0).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() {
+        let what = format!("names no role (one or more of {})", Role::ALL.map(Role::as_str).join(", "));
+        return Err(document.error(&["daemon", "roles"], &what));
+    }
+    Ok(Daemon { roles, drain: raw.drain.0 })
 }
 
 /// `beside` is the folder in which the store lies.

@@ -85,6 +85,8 @@ impl Effective {
         add(&["defaults"], values(&tables.defaults)?);
         add(&["limits"], values(&tables.limits)?);
         add(&["log"], values(&tables.log)?);
+        add(&["daemon"], values(&tables.daemon)?);
+        add(&["retention"], values(&tables.retention)?);
         for (name, channel) in &tables.channels {
             let mut all = values(&channel.common)?;
             all.extend(values(&channel.of_kind)?);

@@ -8,6 +8,8 @@ mod effective;
 mod keys;
 mod of_kind;
 mod raw;
+mod retention;
+mod role;
 mod surroundings;
 mod tables;
 
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 pub use document::Origin;
 pub use effective::{Effective, Entry};
+pub use retention::{Keep, LocalTime, Retention};
+pub use role::Role;
 
 use crate::channel;
 use crate::model::{Limits, Policy, Rate};
@@ -30,7 +34,7 @@ use surroundings::Surroundings;
 use tables::Tables;
 
 /// The tables that there are.
-const TABLES: [&str; 5] = ["store", "defaults", "limits", "log", "channels"];
+const TABLES: [&str; 7] = ["store", "defaults", "limits", "log", "daemon", "retention", "channels"];
 
 /// The channel that is always there, and the default one unless said otherwise.
 const OUTBOX: &str = "outbox";
@@ -51,6 +55,10 @@ pub struct Config {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// The long-running mode.
+    pub daemon: Daemon,
+    /// How long what is settled is kept.
+    pub retention: Retention,
     /// Every channel, by its name. Always holds at least `outbox`.
     pub channels: BTreeMap<String, ChannelConfig>,
 }
@@ -81,8 +89,26 @@ pub struct ChannelConfig {
     pub policy: Policy,
 }
 
-/// Logging.
+/// The long-running mode.
 #[derive(Debug, Clone)]
+pub struct Daemon {
+    /// What it does, each once, at least one.
+    pub roles: Vec<Role>,
+    /// How long what is under way is waited for at the end.
+    pub drain: Duration,
+}
+
+impl Daemon {
+    /// The roles for people: `sender, maintenance`.
+    #[must_use]
+    pub fn roles_text(&self) -> String {
+        let words: Vec<_> = self.roles.iter().map(Role::to_string).collect();
+        words.join(", ")
+    }
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// What is logged at least.
     pub level: log::LevelFilter,

@@ -21,6 +21,10 @@ pub struct Tables {
     pub limits: raw::MessageLimits,
     /// `[log]`
     pub log: raw::Log,
+    /// `[daemon]`
+    pub daemon: raw::Daemon,
+    /// `[retention]`
+    pub retention: raw::Retention,
     /// `[channels.NAME]`, by name; `outbox` is always there.
     pub channels: BTreeMap<String, Channel>,
 }
@@ -53,6 +57,8 @@ impl Tables {
         let defaults = document.read(&about("defaults", "[defaults]"), tree.remove("defaults"))?;
         let limits = document.read(&about("limits", "[limits]"), tree.remove("limits"))?;
         let log = document.read(&about("log", "[log]"), tree.remove("log"))?;
+        let daemon = document.read(&about("daemon", "[daemon]"), tree.remove("daemon"))?;
+        let retention = document.read(&about("retention", "[retention]"), tree.remove("retention"))?;
         let mut channels = BTreeMap::new();
         if let Some(value) = tree.remove("channels") {
             document.table("channels", &value)?;
@@ -66,7 +72,7 @@ impl Tables {
             common: raw::Common { kind: Some(Word(Kind::File)), ..raw::Common::default() },
             of_kind: OfKind::File(raw::File::default()),
         });
-        Ok(Self { store, defaults, limits, log, channels })
+        Ok(Self { store, defaults, limits, log, daemon, retention, channels })
     }
 }
 

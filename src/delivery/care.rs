@@ -23,6 +23,9 @@ const ORPHANS: usize = 1_000;
 /// The shortest lease, and by how much it outlasts the longest attempt.
 const LEASE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30));
 
+/// The longest time between two signs of life. A service manager's patience should be several of these.
+pub const BEAT: Duration = Duration::from_secs(10);
+
 /// What is due when.
 pub(super) struct Care {
     /// How long a claim is ours without a sign of life.
@@ -84,7 +87,7 @@ impl Care {
         if self.next_beat > now {
             return;
         }
-        self.next_beat = now + self.lease / 6;
+        self.next_beat = now + (self.lease / 6).min(BEAT);
         // Read before, so that we never think ourselves alive for longer than others do.
         let alive_until = since_boot() + self.lease;
         match worker.beat(self.lease) {

@@ -123,6 +123,7 @@ impl Conductor {
 
     async fn turn(&mut self) -> Result<(), Error> {
         let (stop, wake) = (self.stop.clone(), Arc::clone(&self.wake));
+        let mut finish = pin!(stop.finish.cancelled());
         let mut drain = pin!(stop.drain.cancelled());
         let mut abandon = pin!(stop.abandon.cancelled());
         let mut woken = pin!(wake.notified());
@@ -146,6 +147,7 @@ impl Conductor {
                 () = &mut drain, if matches!(self.phase, Phase::Running | Phase::Draining(None)) => {
                     self.drain(Some(Instant::now() + self.stop.bound));
                 }
+                () = &mut finish, if self.phase == Phase::Running => self.drain(None),
                 answer = answered(&mut self.call), if self.call.is_some() => self.heed(answer?)?,
                 Some(ended) = self.attempts.join_next_with_id() => self.collect(ended),
                 () = &mut woken => {

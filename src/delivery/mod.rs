@@ -23,6 +23,7 @@ mod record;
 mod round;
 mod tally;
 mod trouble;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +32,11 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use care::BEAT;
 pub use error::Error;
 pub use lane::Lane;
 pub use tally::{ChannelTally, Tally};
+pub use worker::{random, worker_name};
 
 use crate::clock::Clock;
 use crate::store::{Handle, Worker};
@@ -92,7 +95,9 @@ pub struct Budget {
 /// How a run is stopped early, and how patient it is.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Claim no more, give back what has not begun, finish what has.
+    /// Claim no more, give back what has not begun, and take the time that the rest takes.
+    pub finish: CancellationToken,
+    /// The same, within `bound`.
     pub drain: CancellationToken,
     /// Abandon what is still under way; its end is then unknown.
     pub abandon: CancellationToken,

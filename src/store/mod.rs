@@ -12,6 +12,7 @@ mod handle;
 pub mod params;
 pub mod rows;
 pub mod sqlite;
+mod turn;
 mod url;
 mod worker;
 
@@ -27,6 +28,7 @@ pub use rows::{
     Enqueued, Exchanged, Finding, Identity, LimitedBy, Notification, Orphan, RateState, Summary, TableStats,
     User,
 };
+pub use turn::Turn;
 pub use url::{StoreUrl, UrlError};
 pub use worker::Worker;
 
@@ -52,6 +54,8 @@ pub trait Reader: Send {
     fn channels(&self, now: Timestamp) -> Result<Vec<ChannelState>>;
     /// The pass that ended last.
     fn last_pass(&self) -> Result<Option<PassRecord>>;
+    /// Changes whenever another connection has committed something since it was asked last.
+    fn version(&self) -> Result<u64>;
     /// A known user.
     fn user(&self, id: &str) -> Result<Option<User>>;
 }
@@ -116,6 +120,9 @@ pub trait Writer: Send {
     /// Creates or changes a user.
     fn set_user(&mut self, user: &User) -> Result<()>;
 
+    /// Takes the turn to tidy up; `None` while another process has it.
+    fn take_turn(&mut self) -> Result<Option<Box<dyn Turn>>>;
+
     /// Moves the log into the database file as far as readers allow; for idle moments.
     fn checkpoint(&mut self) -> Result<()>;
 }
@@ -156,7 +163,7 @@ pub enum Access {
 }
 
 /// How a store is opened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Which database, and where.
     pub url: StoreUrl,

@@ -41,6 +41,8 @@ pub struct Purge {
     /// Only what was settled before this.
     #[serde(serialize_with = "shape::time")]
     pub settled_before: Timestamp,
+    /// Only these final statuses.
+    pub statuses: Vec<&'static str>,
     /// Whether nothing was removed.
     pub dry_run: bool,
 }

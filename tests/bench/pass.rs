@@ -111,6 +111,7 @@ fn pass(mut store: Box<dyn Store>) -> u64 {
         until: Until::Idle,
         budget: Limits::default(),
         stop: Stop {
+            finish: CancellationToken::new(),
             drain: CancellationToken::new(),
             abandon: CancellationToken::new(),
             bound: Duration::from_secs(10),

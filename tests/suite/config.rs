@@ -295,6 +295,17 @@ fn show_says_what_holds_and_where_it_comes_from() {
     format = "text" # default
     level = "warn" # default
 
+    [daemon]
+    drain = "8s" # default
+    roles = ["sender", "maintenance"] # default
+
+    [retention]
+    at = "02:00" # default
+    cancelled = "30d" # default
+    dead = "keep" # default
+    expired = "30d" # default
+    sent = "30d" # default
+
     [channels.outbox]
     kind = "file" # default
     format = "maildir" # default

@@ -179,7 +179,10 @@ fn purge_removes_what_is_old_and_settled_and_nothing_else() {
     let young = sandbox.ok(&["purge", "--older-than", "1d", "--json"]);
     assert!(young.contains("\"removed\":0"), "{young}");
     let dry = sandbox.ok(&["purge", "--older-than", "0s", "--dry-run"]);
-    assert_eq!(dry, "4 notifications would be removed that were settled more than 0s ago\n");
+    assert_eq!(
+        dry,
+        "4 notifications would be removed that were settled more than 0s ago: sent, dead, expired, cancelled\n"
+    );
     let dead = sandbox.ok(&["purge", "--older-than", "0s", "--status", "dead", "--json"]);
     assert!(dead.contains("\"removed\":1"), "{dead}");
     // Quiet where nobody looks.
@@ -194,8 +197,25 @@ fn purge_removes_what_is_old_and_settled_and_nothing_else() {
     );
     let said = sandbox.fails(64, &["purge", "--older-than", "1d", "--status", "pending"]);
     assert!(said.contains("[possible values: sent, dead, expired, cancelled]"), "{said}");
-    sandbox.fails(64, &["purge"]);
     sandbox.fails(64, &["purge", "--older-than", "30"]);
+}
+
+#[test]
+fn purge_without_an_age_goes_by_the_retention() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[retention]\nsent = \"0s\"\nexpired = \"1d\"\n");
+    let mut queue = Queue::new(&sandbox);
+    let [sent, dead, expired] =
+        [Status::Sent, Status::Dead, Status::Expired].map(|status| queue.at(status, "outbox"));
+    assert_eq!(
+        sandbox.ok(&["purge", "--dry-run"]),
+        "1 notification would be removed that were settled more than 0s ago: sent\n\
+         0 notifications would be removed that were settled more than 1d ago: expired\n\
+         0 notifications would be removed that were settled more than 30d ago: cancelled\n"
+    );
+    assert_eq!(sandbox.ok(&["purge"]), "");
+    let left = [sent, dead, expired].map(|id| queue.status(id));
+    assert_eq!(left, [None, Some(Status::Dead), Some(Status::Expired)]);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Prints nothing when nobody looks and all went well, so that cron stays silent.
 
+mod chosen;
 mod dry_run;
-mod lanes;
 mod pass;
 mod progress;
 mod report;
@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::say;
 use super::{Context, Error, Exit};
+use crate::daemon::lanes;
 use crate::delivery::{Budget, Tally};
 use crate::store::Access;
 use crate::units;
@@ -79,7 +80,7 @@ impl FailOn {
 /// Runs it.
 pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error> {
     let &SendPendingArgs { ref channels, limit, max_time, dry_run, fail_on, json } = args;
-    let chosen = lanes::choose(context.config()?, channels)?;
+    let chosen = chosen::choose(context.config()?, channels)?;
     if dry_run {
         return dry_run::run(context, &chosen, limit, json);
     }

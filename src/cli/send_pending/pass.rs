@@ -42,13 +42,14 @@ pub(super) struct Left {
 /// Runs one pass over `store`.
 pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -> Result<Done, Error> {
     let now = SystemClock.now();
-    let name = worker_name(now);
+    let name = delivery::worker_name(now);
     let channels: BTreeSet<String> = lanes.iter().map(|lane| lane.name.clone()).collect();
     let worker = store.register(now, &name)?;
     let progress = Progress::start(left(&*store, &channels, now)?.pending, budget.limit);
     let (handle, thread) =
         Handle::start(store).map_err(|error| system("start the store's thread", &error))?;
     let stop = Stop {
+        finish: CancellationToken::new(),
         drain: CancellationToken::new(),
         abandon: CancellationToken::new(),
         bound: DRAIN,
@@ -60,7 +61,7 @@ pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -
         worker_name: name.clone(),
         lanes,
         clock: Arc::new(SystemClock),
-        random: fastrand::Rng::with_seed(seed()?),
+        random: delivery::random().map_err(|error| system("read random numbers", &error))?,
         until: Until::Idle,
         budget,
         stop: stop.clone(),
@@ -133,16 +134,6 @@ fn heed_signals(stop: Stop) -> Result<impl Future<Output = ()>, Error> {
             token.cancel();
         }
     })
-}
-
-/// `host:pid:start`: unlike a process id alone, never the same twice.
-fn worker_name(now: Timestamp) -> String {
-    let system = rustix::system::uname();
-    format!("{}:{}:{}", system.nodename().to_string_lossy(), std::process::id(), now.0 / 1_000)
-}
-
-fn seed() -> Result<u64, Error> {
-    getrandom::u64().map_err(|error| system("read random numbers", &error))
 }
 
 fn system(doing: &str, error: &dyn std::fmt::Display) -> Error {

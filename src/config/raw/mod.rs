@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use value::{Number, OneOrMany, REDACTED, Secret, Word};
 pub use word::{AbsolutePath, Level, Sender};
 
-use super::LogFormat;
+use super::{Keep, LocalTime, LogFormat, Role};
 use crate::channel::file::Format;
 use crate::channel::smtp::{Mechanism, Tls};
 use crate::channel::{Kind, exec, webhook};
@@ -81,6 +81,59 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { level: Word(Level(LevelFilter::Warn)), format: Word(LogFormat::default()), file: None }
+    }
+}
+
+/// `[daemon]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Daemon {
+    pub roles: OneOrMany<Word<Role>>,
+    pub drain: Period,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        // Supervisors kill ten seconds after their signal unless they are told otherwise.
+        Self { roles: OneOrMany(Role::ALL.map(Word).to_vec()), drain: Period(Duration::from_secs(8)) }
+    }
+}
+
+/// `[retention]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    pub sent: Word<Keep>,
+    pub dead: Word<Keep>,
+    pub expired: Word<Keep>,
+    pub cancelled: Word<Keep>,
+    pub at: Word<LocalTime>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let month = Word(Keep::For(Duration::from_secs(30 * 86_400)));
+        // Somebody has to see the dead ones first.
+        Self {
+            sent: month,
+            dead: Word(Keep::Always),
+            expired: month,
+            cancelled: month,
+            at: Word(LocalTime::TWO),
+        }
+    }
+}
+
+impl Retention {
+    /// What it means.
+    pub fn built(&self) -> super::Retention {
+        super::Retention {
+            sent: self.sent.0,
+            dead: self.dead.0,
+            expired: self.expired.0,
+            cancelled: self.cancelled.0,
+            at: self.at.0,
+        }
     }
 }
 

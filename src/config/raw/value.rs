@@ -12,7 +12,7 @@ use serde::ser::{Serialize, Serializer};
 pub const REDACTED: &str = "[redacted]";
 
 /// A string that means a `T`, by `FromStr` and `Display`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<T>(pub T);
 
 impl<T: Display> Serialize for Word<T> {

@@ -62,6 +62,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("defaults", table(keys::of::<raw::Defaults>())),
         ("limits", table(keys::of::<raw::MessageLimits>())),
         ("log", table(keys::of::<raw::Log>())),
+        ("daemon", table(keys::of::<raw::Daemon>())),
+        ("retention", table(keys::of::<raw::Retention>())),
         ("channels.relay", channel(keys::of::<raw::Smtp>())),
         ("channels.hook", channel(keys::of::<raw::Webhook>())),
         ("channels.program", channel(keys::of::<raw::Exec>())),

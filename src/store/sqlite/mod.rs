@@ -22,6 +22,7 @@ mod set_back;
 mod sql;
 mod steer;
 mod trouble;
+mod turn;
 mod values;
 mod windows;
 mod worker;
@@ -36,7 +37,7 @@ use self::sql::sql;
 use super::{
     Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Exchange,
     Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord, Purge,
-    Purged, Reader, Result, Selection, Summary, TableStats, User, Worker, Writer,
+    Purged, Reader, Result, Selection, Summary, TableStats, Turn, User, Worker, Writer,
 };
 use crate::model::{Id, NewNotification, Timestamp};
 
@@ -158,6 +159,10 @@ impl Reader for Sqlite {
 
     fn last_pass(&self) -> Result<Option<PassRecord>> {
         self.read(read::last_pass)
+    }
+
+    fn version(&self) -> Result<u64> {
+        self.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {
@@ -284,6 +289,10 @@ impl Writer for Sqlite {
             let values = params![user.id, user.name, user.recipient, user.updated_at];
             connection.prepare_cached(sql!("user_set"))?.execute(values).map(drop)
         })
+    }
+
+    fn take_turn(&mut self) -> Result<Option<Box<dyn Turn>>> {
+        turn::take(&self.path)
     }
 
     fn checkpoint(&mut self) -> Result<()> {

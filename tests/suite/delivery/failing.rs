@@ -9,7 +9,7 @@ use notifyctl::model::{Id, NewNotification, Timestamp};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
     Exchange, Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord,
-    Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, User, Worker, Writer,
+    Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, Turn, User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -105,6 +105,10 @@ impl Writer for Failing {
         self.store.set_user(user)
     }
 
+    fn take_turn(&mut self) -> Result<Option<Box<dyn Turn>>> {
+        self.store.take_turn()
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
         self.store.checkpoint()
     }
@@ -145,6 +149,10 @@ impl Reader for Failing {
 
     fn last_pass(&self) -> Result<Option<PassRecord>> {
         self.store.last_pass()
+    }
+
+    fn version(&self) -> Result<u64> {
+        self.store.version()
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {

@@ -45,6 +45,7 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let stop = Stop {
+            finish: CancellationToken::new(),
             drain: CancellationToken::new(),
             abandon: CancellationToken::new(),
             bound: Duration::from_secs(10),

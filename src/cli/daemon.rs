@@ -1,0 +1,44 @@
+//! `notifyctl daemon`: deliver at once, for as long as it runs.
+
+use super::{Context, Error, Exit};
+use crate::config::Config;
+use crate::daemon;
+
+/// Run for ever: deliver at once what is due, and tidy up
+///
+/// For a service manager: stays in the foreground, logs where [log] says, and tells systemd when it is ready.
+/// What any process on this host enqueues is attempted within a fraction of a second. Passes of
+/// `send-pending` may run beside it, and so may other daemons on the same store. What one does is said by
+/// `[daemon] roles`.
+///
+/// TERM and INT end it in time: nothing more begins, what has not begun is given back, and what is under way
+/// gets `[daemon] drain`; a second signal abandons that too. HUP reads the configuration again and takes it if all of it can
+/// be used; otherwise the old one holds and the log says why.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 a signal ended it, and everything is settled; 74 the store failed; 75 the store \
+        is busy, unreachable or full; 78 no channel can be used as configured."
+)]
+pub struct DaemonArgs {}
+
+/// Runs it.
+pub fn run(context: &mut Context, DaemonArgs {}: DaemonArgs) -> Result<Exit, Error> {
+    let file = context.global.config.clone();
+    let config = context.config()?.clone();
+    daemon::run(config, &(Box::new(move || Config::load(file.as_deref())) as daemon::Reload))?;
+    Ok(Exit::Ok)
+}
+
+impl From<daemon::Error> for Error {
+    fn from(error: daemon::Error) -> Self {
+        match error {
+            daemon::Error::NoChannel => {
+                Self::new(Exit::Config, error.to_string()).hint("`notifyctl config check` says what is wrong")
+            }
+            daemon::Error::Store(error) => error.into(),
+            daemon::Error::Delivery(error) => error.into(),
+            daemon::Error::Stopped(_) | daemon::Error::Ended => Self::internal(error.to_string()),
+            daemon::Error::System { .. } => Self::new(Exit::TempFail, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The role that tidies up: what has settled long enough ago goes, once a day, in bites.
+//!
+//! On the clock of the place, looked at every minute: a clock that is set, a night in which the machine was off
+//! and the days on which the clocks change need no rule of their own. Several of these on one store take
+//! turns, and the day's work is done by whoever is first.
+
+use std::time::Duration;
+
+use chrono::Local;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, LOG_TARGET};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Retention};
+use crate::model::Timestamp;
+use crate::store::{self, Access, Handle, Purge};
+use crate::units;
+
+/// How often it is looked whether something is to be done.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How many rows one transaction looks at, and how long others may write undisturbed after it.
+const BITE: usize = 1_000;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How many expire in one transaction.
+const EXPIRE_BITE: usize = 500;
+
+/// The role, under way.
+pub(super) struct Maintenance {
+    retention: watch::Sender<Retention>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Maintenance {
+    /// Begins, on a connection of its own: the sender's results never wait behind it.
+    pub(super) fn start(config: &Config) -> Result<Self, Error> {
+        let opened = store::open(&config.store, Access::Existing, SystemClock.now())?;
+        let (store, _thread) =
+            Handle::start(opened).map_err(|error| Error::system("start a thread for maintenance", error))?;
+        let (retention, current) = watch::channel(config.retention.clone());
+        let stop = CancellationToken::new();
+        let ends = stop.clone().run_until_cancelled_owned(keep(store, current));
+        let task = tokio::spawn(async { ends.await.unwrap_or(()) });
+        Ok(Self { retention, stop, task })
+    }
+
+    /// What holds from now on.
+    pub(super) fn reload(&self, config: &Config) {
+        self.retention.send_replace(config.retention.clone());
+    }
+
+    /// Ends it between two bites.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        // It was cancelled, not joined: nothing of it can fail.
+        let _ = self.task.await;
+    }
+}
+
+async fn keep(store: Handle, retention: watch::Receiver<Retention>) {
+    let mut clock = tokio::time::interval(LOOK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let current = retention.borrow().clone();
+        match tidy_up(&store, &current).await {
+            Ok(0) => {}
+            Ok(removed) => {
+                log::info!(target: LOG_TARGET, removed; "maintenance: removed what its retention ran out for");
+            }
+            // The next look tries again.
+            Err(error) => log::warn!(target: LOG_TARGET, "maintenance: {error}"),
+        }
+    }
+}
+
+/// Does what is due; says how many were removed.
+async fn tidy_up(store: &Handle, retention: &Retention) -> Result<u64, Error> {
+    store.call(|store| store.expire(SystemClock.now(), EXPIRE_BITE)).await??;
+    let Some(turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
+    let now = SystemClock.now();
+    let Some(done) = turn.done_at() else {
+        // A new store has nothing that is old.
+        turn.done(now)?;
+        return Ok(0);
+    };
+    if next_due(retention, done, now) > now {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    for (statuses, age) in retention.groups() {
+        let mut purge = Purge { statuses, settled_before: now.minus(age), from: 0, limit: BITE };
+        loop {
+            let bite = purge.clone();
+            let bite = store.call(move |store| store.purge(&bite)).await??;
+            removed += bite.removed;
+            let Some(next) = bite.next else { break };
+            purge.from = next;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    store.call(|store| store.checkpoint()).await??;
+    turn.done(now)?;
+    Ok(removed)
+}
+
+/// When it is to be done next, after it was `done`. One that lies ahead means that the clock was set back.
+fn next_due(retention: &Retention, done: Timestamp, now: Timestamp) -> Timestamp {
+    let text = retention.at.to_string();
+    units::instant(&text, done.min(now), &Local).unwrap_or(now)
+}

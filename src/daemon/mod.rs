@@ -1,0 +1,177 @@
+//! The long-running mode: one process that a service manager keeps alive.
+//!
+//! Owns the order of starting and ending, the signals, and the duties beside delivering. What it does is
+//! split into roles, each of which can be switched off, so that several daemons may share one store:
+//!
+//! | role | what it does |
+//! | --- | --- |
+//! | `sender` | delivers what is due, at once ([`crate::delivery::run`]) |
+//! | `maintenance` | removes what its retention has run out for, once a day; one process on a store at a time |
+//!
+//! | signal | what happens |
+//! | --- | --- |
+//! | TERM, INT | drains: nothing more is claimed, what has not begun goes back, what is under way may end within `[daemon] drain`; a second one abandons that too |
+//! | HUP | reads the configuration, and takes it if all of it can be used; else the old one holds, and the log says why |
+//!
+//! With a new configuration a new run begins at once, and the one before ends what it has under way: for as
+//! long as its attempts last, a channel may have twice its `max_in_flight`. Rates are kept by the store.
+
+mod error;
+pub mod lanes;
+mod maintenance;
+mod manager;
+mod sender;
+mod signals;
+
+pub use error::Error;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Role};
+use crate::delivery;
+use crate::store::{self, Access, Handle};
+use maintenance::Maintenance;
+use manager::Manager;
+use sender::Runs;
+use signals::{Signal, Signals};
+
+/// The target of every line that is logged here.
+pub const LOG_TARGET: &str = "notifyctl::daemon";
+
+/// Reads the configuration again; the error is for people.
+pub type Reload = Box<dyn Fn() -> Result<Config, crate::config::Error>>;
+
+/// Runs the roles of `config` until a signal ends them.
+///
+/// Everything that was begun has ended and is settled when this returns `Ok`.
+///
+/// # Errors
+/// When nothing can begin (no channel can be built, the store cannot be opened), or when the store fails in a
+/// way that time does not cure. A service manager starts it again.
+pub fn run(config: Config, reload: &Reload) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::system("start the runtime", error))?;
+    let outcome = runtime.block_on(async { Daemon::start(config).await?.conduct(reload).await });
+    // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// All roles of this process.
+struct Daemon {
+    config: Config,
+    store: Handle,
+    signals: Signals,
+    runs: Runs,
+    maintenance: Option<Maintenance>,
+    manager: Manager,
+}
+
+impl Daemon {
+    async fn start(config: Config) -> Result<Self, Error> {
+        let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
+        let manager = Manager;
+        let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
+        let (store, _thread) =
+            Handle::start(opened).map_err(|error| Error::system("start the store's thread", error))?;
+        let mut runs = Runs::default();
+        if config.daemon.roles.contains(&Role::Sender) {
+            let (lanes, unfit) = lanes::build(config.channels.clone());
+            for error in &unfit {
+                log::error!(target: LOG_TARGET, "{error}; what is pending there waits until a reload finds it right");
+            }
+            if lanes.is_empty() {
+                return Err(Error::NoChannel);
+            }
+            runs.begin(&store, lanes, config.daemon.drain, manager).await?;
+        }
+        let maintenance = match config.daemon.roles.contains(&Role::Maintenance) {
+            true => Some(Maintenance::start(&config)?),
+            false => None,
+        };
+        let roles = config.daemon.roles_text();
+        log::info!(target: LOG_TARGET, roles = roles.as_str(), store = config.store.url.to_string(); "started");
+        manager.ready(&format!("running: {roles}"));
+        Ok(Self { config, store, signals, runs, maintenance, manager })
+    }
+
+    async fn conduct(mut self, reload: &Reload) -> Result<(), Error> {
+        let mut alive = tokio::time::interval(delivery::BEAT);
+        loop {
+            tokio::select! {
+                signal = self.signals.next() => match signal {
+                    Signal::Reload => self.reload(reload).await,
+                    Signal::Stop => return self.stop().await,
+                },
+                (claims, ended) = self.runs.ended() => match ended {
+                    // Until it is told to, only a failure ends it.
+                    ended if claims => return Err(ended.err().map_or(Error::Ended, Error::Delivery)),
+                    Ok(_) => {}
+                    Err(error) => log::error!(target: LOG_TARGET, "end of the run before the reload: {error}"),
+                },
+                // With a sender, its own loop says so.
+                _ = alive.tick(), if !self.runs.sends() => self.manager.alive(),
+            }
+        }
+    }
+
+    /// Takes a new configuration, or keeps the old one and says why.
+    async fn reload(&mut self, reload: &Reload) {
+        self.manager.reloading();
+        match self.take(reload).await {
+            Ok(()) => log::info!(target: LOG_TARGET, "reloaded"),
+            Err(why) => log::error!(target: LOG_TARGET, "reload refused, the old configuration holds: {why}"),
+        }
+        self.manager.ready(&format!("running: {}", self.config.daemon.roles_text()));
+    }
+
+    async fn take(&mut self, reload: &Reload) -> Result<(), String> {
+        let new = reload().map_err(|error| error.to_string())?;
+        for (what, changed) in [
+            ("[store]", new.store != self.config.store),
+            ("[log]", new.log != self.config.log),
+            ("[daemon] roles", new.daemon.roles != self.config.daemon.roles),
+        ] {
+            if changed {
+                return Err(format!("{what} is another one, which needs a restart"));
+            }
+        }
+        if self.runs.sends() {
+            let (lanes, unfit) = lanes::build(new.channels.clone());
+            if let Some(error) = unfit.first() {
+                return Err(error.to_string());
+            }
+            let begun = self.runs.begin(&self.store, lanes, new.daemon.drain, self.manager).await;
+            begun.map_err(|error| error.to_string())?;
+        }
+        if let Some(maintenance) = &self.maintenance {
+            maintenance.reload(&new);
+        }
+        self.config = new;
+        Ok(())
+    }
+
+    /// Drains, within the bound; a second signal cuts it short.
+    async fn stop(mut self) -> Result<(), Error> {
+        log::info!(target: LOG_TARGET, "draining");
+        self.manager.stopping();
+        self.runs.drain();
+        let mut outcome = Ok(());
+        while !self.runs.all_ended() {
+            tokio::select! {
+                (_, ended) = self.runs.ended() => {
+                    outcome = outcome.and(ended.map(drop).map_err(Error::Delivery));
+                }
+                signal = self.signals.next() => if signal == Signal::Stop {
+                    self.runs.abandon();
+                },
+            }
+        }
+        if let Some(maintenance) = self.maintenance.take() {
+            maintenance.stop().await;
+        }
+        log::info!(target: LOG_TARGET, "ended");
+        outcome
+    }
+}

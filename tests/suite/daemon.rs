@@ -1,0 +1,245 @@
+//! `notifyctl daemon` as a service manager and a shell beside it meet it.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Sandbox;
+
+/// Longer than anything here takes, shorter than the daemon's own next look at everything (a minute).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A daemon, and what it tells its service manager; killed when dropped.
+struct Daemon {
+    process: Child,
+    manager: UnixDatagram,
+}
+
+impl Daemon {
+    /// Starts it, and waits until it says that it is ready.
+    fn start(sandbox: &Sandbox) -> Self {
+        let address = sandbox.path().join("manager");
+        let _ = std::fs::remove_file(&address);
+        let manager = UnixDatagram::bind(&address).expect("a socket of our own");
+        manager.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+        let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
+        let process = sandbox
+            .notifyctl()
+            .args(["daemon", "--log-level", "info"])
+            .env("NOTIFY_SOCKET", &address)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .expect("start the daemon");
+        let daemon = Self { process, manager };
+        daemon.hears("READY=1");
+        daemon
+    }
+
+    /// Waits until it tells its manager so.
+    fn hears(&self, state: &str) {
+        let mut told = [0; 4096];
+        loop {
+            let length = self.manager.recv(&mut told).unwrap_or_else(|error| panic!("no {state}: {error}"));
+            if String::from_utf8_lossy(&told[..length]).lines().any(|line| line == state) {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = std::process::Command::new("kill").args([name, &self.process.id().to_string()]).status();
+        assert!(kill.expect("run kill").success());
+    }
+
+    /// Waits for its end, and gives the exit code.
+    fn ended(mut self) -> Option<i32> {
+        self.process.wait().expect("wait for the daemon").code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A channel of kind `exec` called `name`, whose program is this shell line.
+fn running(name: &str, line: &str) -> String {
+    format!(
+        "[channels.{name}]\nkind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", '{line}']\nmax_in_flight = 1\n"
+    )
+}
+
+fn sandbox(config: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.configure(config);
+    sandbox
+}
+
+fn enqueue(sandbox: &Sandbox, channel: &str) -> String {
+    sandbox.ok(&["enqueue", "--channel", channel, "--to", "ops", "hello"]).trim().to_owned()
+}
+
+fn status_of(sandbox: &Sandbox, id: &str) -> String {
+    let shown = sandbox.ok(&["show", id, "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    shown["status"].as_str().expect("a status").to_owned()
+}
+
+fn log(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.path().join("log")).expect("read the log")
+}
+
+/// Looks every few milliseconds until it is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_a_shell_enqueues_is_sent_although_nothing_wakes_by_itself_for_a_minute() {
+    let sandbox = sandbox(&running("run", "exit 0"));
+    let daemon = Daemon::start(&sandbox);
+    for _ in 0..3 {
+        let id = enqueue(&sandbox, "run");
+        until("sent", || status_of(&sandbox, &id) == "sent");
+    }
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    sandbox.ok(&["db", "check"]);
+}
+
+#[test]
+fn its_sending_loop_feeds_the_watchdog() {
+    let sandbox = sandbox(&running("run", "exit 0"));
+    Daemon::start(&sandbox).hears("WATCHDOG=1");
+    sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{}", running("run", "exit 0")));
+    Daemon::start(&sandbox).hears("WATCHDOG=1");
+}
+
+#[test]
+fn a_signal_ends_it_when_what_is_under_way_has_ended_and_the_rest_goes_back() {
+    let sandbox = sandbox("");
+    let begun = sandbox.path().join("begun");
+    sandbox.configure(&running("run", &format!("touch {}; sleep 1", begun.display())));
+    let daemon = Daemon::start(&sandbox);
+    let (first, second) = (enqueue(&sandbox, "run"), enqueue(&sandbox, "run"));
+    until("the first attempt begins", || begun.exists());
+    daemon.signal("-TERM");
+    daemon.hears("STOPPING=1");
+    assert_eq!(daemon.ended(), Some(0));
+    assert_eq!([&first, &second].map(|id| status_of(&sandbox, id)), ["sent", "pending"]);
+}
+
+#[test]
+fn a_second_signal_abandons_what_is_under_way_and_its_end_is_unknown() {
+    let sandbox = sandbox("");
+    let begun = sandbox.path().join("begun");
+    sandbox.configure(&format!(
+        "[daemon]\ndrain = \"10m\"\n{}",
+        running("run", &format!("touch {}; sleep 600", begun.display()))
+    ));
+    let daemon = Daemon::start(&sandbox);
+    let id = enqueue(&sandbox, "run");
+    until("the attempt begins", || begun.exists());
+    daemon.signal("-TERM");
+    daemon.hears("STOPPING=1");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    let shown = sandbox.ok(&["show", &id]);
+    assert!(shown.contains("attempt 1  unknown"), "{shown}");
+}
+
+#[test]
+fn a_reload_takes_what_can_be_used_and_keeps_the_old_where_it_cannot() {
+    let sandbox = sandbox("");
+    let (begun, go_on) = (sandbox.path().join("begun"), sandbox.path().join("go-on"));
+    let slow = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), go_on.display());
+    sandbox.configure(&running("run", &slow));
+    let daemon = Daemon::start(&sandbox);
+    let under_way = enqueue(&sandbox, "run");
+    until("the attempt begins", || begun.exists());
+
+    // What is under way outlives the reload, and the new channel is served at once.
+    sandbox.configure(&format!("{}{}", running("run", "exit 0"), running("new", "exit 0")));
+    daemon.signal("-HUP");
+    daemon.hears("RELOADING=1");
+    daemon.hears("READY=1");
+    let new = enqueue(&sandbox, "new");
+    until("sent on the new channel", || status_of(&sandbox, &new) == "sent");
+    assert_eq!(status_of(&sandbox, &under_way), "sending");
+    std::fs::write(&go_on, "").expect("let it go on");
+    until("the one before ends", || status_of(&sandbox, &under_way) == "sent");
+
+    for (wrong, why) in [
+        ("[channels.run]\nkind = \"carrier pigeon\"\n", "carrier pigeon"),
+        ("[channels.run]\nkind = \"webhook\"\nurl_file = \"/nowhere\"\n", "/nowhere"),
+        ("[daemon]\nroles = \"maintenance\"\n", "needs a restart"),
+    ] {
+        sandbox.configure(wrong);
+        daemon.signal("-HUP");
+        daemon.hears("RELOADING=1");
+        daemon.hears("READY=1");
+        let log = log(&sandbox);
+        assert!(
+            log.lines().last().is_some_and(|line| line.contains("reload refused") && line.contains(why)),
+            "{log}"
+        );
+    }
+    sandbox.configure(&running("new", "exit 0"));
+    let id = enqueue(&sandbox, "new");
+    until("sent under the old configuration", || status_of(&sandbox, &id) == "sent");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+#[test]
+fn what_its_retention_has_run_out_for_goes_and_the_rest_stays() {
+    let sandbox = sandbox("");
+    let config = |retention: &str| format!("[retention]\n{retention}{}", running("run", "exit 0"));
+    sandbox.configure(&config("sent = \"1s\"\n"));
+    let sent = enqueue(&sandbox, "run");
+    sandbox.ok(&["send-pending"]);
+    let cancelled = enqueue(&sandbox, "run");
+    sandbox.ok(&["cancel", &cancelled]);
+    std::thread::sleep(Duration::from_millis(1_100));
+    // Done last when the epoch began: whatever the clock says, it is due.
+    std::fs::write(sandbox.db().with_extension("db.maintenance"), "1\n").expect("set the clock");
+    let daemon = Daemon::start(&sandbox);
+    until("removed", || {
+        sandbox.notifyctl().args(["show", &sent]).output().is_ok_and(|it| it.status.code() == Some(66))
+    });
+    assert_eq!(status_of(&sandbox, &cancelled), "cancelled");
+    daemon.signal("-INT");
+    assert_eq!(daemon.ended(), Some(0));
+    sandbox.ok(&["db", "check"]);
+}
+
+#[test]
+fn two_daemons_and_a_pass_on_one_store_send_each_notification_once() {
+    let sandbox = sandbox("");
+    let got = sandbox.path().join("got");
+    sandbox.configure(&running("run", &format!("echo \"$NOTIFYCTL_ID\" >> {}", got.display())));
+    let daemons = [Daemon::start(&sandbox), Daemon::start(&sandbox)];
+    let ids: Vec<_> = (0..20).map(|_| enqueue(&sandbox, "run")).collect();
+    sandbox.ok(&["send-pending"]);
+    until("all sent", || ids.iter().all(|id| status_of(&sandbox, id) == "sent"));
+    let got = std::fs::read_to_string(got).expect("what was sent");
+    let mut got: Vec<i64> = got.lines().map(|id| id.parse().expect("an id")).collect();
+    got.sort_unstable();
+    assert_eq!(got, ids.iter().map(|id| id.parse().expect("an id")).collect::<Vec<i64>>());
+    drop(daemons);
+}
+
+#[test]
+fn without_a_channel_that_can_be_used_it_does_not_start() {
+    let sandbox = sandbox("[channels.outbox]\nkind = \"webhook\"\nurl_file = \"/nowhere\"\n");
+    let stderr = sandbox.fails(78, &["daemon"]);
+    assert!(stderr.contains("/nowhere") && stderr.contains("config check"), "{stderr}");
+}

@@ -1,0 +1,150 @@
+//! The service managers' files, each held against the manager itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Sandbox;
+
+const PROGRAM: &str = "/usr/local/bin/notifyctl";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies of the units that name the binary under test.
+fn units(folder: &Path) -> Vec<PathBuf> {
+    let mut copies = Vec::new();
+    for unit in fs::read_dir(top().join("systemd")).expect("the units") {
+        let unit = unit.expect("a unit").path();
+        let text = fs::read_to_string(&unit).expect("read the unit");
+        let copy = folder.join(unit.file_name().expect("a name"));
+        fs::write(&copy, text.replace(PROGRAM, env!("CARGO_BIN_EXE_notifyctl"))).expect("copy it");
+        copies.push(copy);
+    }
+    copies.sort();
+    copies
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .args(units(folder.path()))
+        .output()
+        .expect("run systemd-analyze");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn systemd_rates_the_exposure_of_each_service_at_one_and_a_half_at_most() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for service in
+        units(folder.path()).iter().filter(|unit| unit.extension().is_some_and(|it| it == "service"))
+    {
+        let output = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=15", "--no-pager"])
+            .arg(service)
+            .output()
+            .expect("run systemd-analyze");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Overall exposure level"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{said}");
+    }
+}
+
+/// supervisord with our program alone; it ends with its program when dropped.
+struct Supervisor<'a> {
+    process: Child,
+    sandbox: &'a Sandbox,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Starts it on `supervisor/notifyctl.conf`, with this folder in place of the system's.
+    fn start(sandbox: &'a Sandbox) -> Self {
+        let path = sandbox.path().display().to_string();
+        let ours = fs::read_to_string(top().join("supervisor/notifyctl.conf")).expect("read our program");
+        let whoever = ours.lines().filter(|line| !line.starts_with("user=")).map(|line| format!("{line}\n"));
+        let program = whoever
+            .collect::<String>()
+            .replace(PROGRAM, env!("CARGO_BIN_EXE_notifyctl"))
+            .replace("/var/log", &path)
+            .replace("environment=", &format!("environment=NOTIFYCTL_CONFIG=\"{path}/notifyctl.toml\","));
+        assert!(program.contains("NOTIFYCTL_CONFIG") && program.contains(&format!("stdout_logfile={path}/")));
+        let head = format!(
+            "[supervisord]\nlogfile={path}/supervisord.log\npidfile={path}/supervisord.pid\nchildlogdir={path}\n\
+             [unix_http_server]\nfile={path}/supervisor.sock\n\
+             [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n\
+             [supervisorctl]\nserverurl=unix://{path}/supervisor.sock\n"
+        );
+        fs::write(sandbox.path().join("supervisord.conf"), head + &program).expect("write its configuration");
+        let process = Command::new("supervisord")
+            .args(["--nodaemon", "--configuration"])
+            .arg(sandbox.path().join("supervisord.conf"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start supervisord");
+        Self { process, sandbox }
+    }
+
+    fn control(&self, args: &[&str]) -> String {
+        let output = Command::new("supervisorctl")
+            .arg("--configuration")
+            .arg(self.sandbox.path().join("supervisord.conf"))
+            .args(args)
+            .output()
+            .expect("run supervisorctl");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// The daemon's process, once supervisord calls it running.
+    fn running(&self) -> String {
+        until("running", || self.control(&["status", "notifyctl"]).contains("RUNNING"));
+        self.control(&["pid", "notifyctl"]).trim().to_owned()
+    }
+}
+
+impl Drop for Supervisor<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn supervisor_keeps_the_daemon_alive_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    let supervisor = Supervisor::start(&sandbox);
+    let first = supervisor.running();
+    let sent = |id: &str| {
+        until("sent", || sandbox.ok(&["show", id.trim()]).contains("  sent"));
+    };
+    sent(&sandbox.ok(&["enqueue", "--to", "ops@example.org", "before"]));
+    assert!(Command::new("kill").args(["-KILL", &first]).status().expect("run kill").success());
+    let meanwhile = sandbox.ok(&["enqueue", "--to", "ops@example.org", "meanwhile"]);
+    until("another process", || supervisor.running() != first);
+    sent(&meanwhile);
+    sandbox.configure("[channels.new]\nkind = \"exec\"\ncommand = [\"/bin/true\"]\n");
+    supervisor.control(&["signal", "HUP", "notifyctl"]);
+    sent(&sandbox.ok(&["enqueue", "--channel", "new", "--to", "ops", "after a reload"]));
+    let stopped = supervisor.control(&["stop", "notifyctl"]);
+    assert!(stopped.contains("stopped"), "{stopped}");
+    // Drained, not killed.
+    let said = fs::read_to_string(sandbox.path().join("supervisord.log")).expect("its log");
+    assert!(said.contains("stopped: notifyctl (exit status 0)"), "{said}");
+    sandbox.ok(&["db", "check"]);
+}
