@@ -66,11 +66,7 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
 fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection> {
     let failed = |error: &std::io::Error| io_failure("create database", path, error);
     let directory = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|error| io_failure("create directory", directory, &error))?;
+    make_directory(directory).map_err(|error| io_failure("create directory", directory, &error))?;
     refuse_network(directory)?;
     let lock = File::open(directory).map_err(|error| failed(&error))?;
     lock.lock().map_err(|error| failed(&error))?;
@@ -88,6 +84,25 @@ fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection>
     // The name of a new file is durable when its directory is.
     lock.sync_all().map_err(|error| failed(&error))?;
     Ok(connection)
+}
+
+/// Makes the directory, with what leads to it, durably: an entry is as durable as the directory that holds it.
+///
+/// One that is there may be the work of another process that has not come to its sync yet.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    let Some(parent) = directory.parent() else { return Ok(()) };
+    if !parent.exists() {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == Io::AlreadyExists && directory.is_dir() => {}
+        made => made?,
+    }
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // Who may not read it cannot sync it: an administrator made what is in it, long ago.
+        Err(error) if error.kind() == Io::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// WAL needs memory shared between its users: a network file system cannot give it, and corrupts.
