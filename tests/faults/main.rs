@@ -10,6 +10,7 @@
 
 mod finding;
 mod ground;
+mod power;
 #[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -25,7 +26,7 @@ use ground::{Extent, Ground};
 /// A scenario: what it does to notifyctl on its ground, and what it found.
 type Scenario = fn(&Ground) -> Vec<Finding>;
 
-const SCENARIOS: [(&str, Scenario); 1] = [("ground", ground::scenario)];
+const SCENARIOS: &[(&str, Scenario)] = &[("ground", ground::scenario), ("power", power::scenario)];
 
 /// What the bench can be asked for.
 #[derive(Parser)]
@@ -42,6 +43,9 @@ struct Args {
     /// Say what there is, and run nothing
     #[arg(long)]
     list: bool,
+    /// Be the writer that a control records: how it syncs, and its database
+    #[arg(long, hide = true, num_args = 2)]
+    writer: Option<Vec<String>>,
     // `cargo test -- --nocapture` reaches every test binary.
     #[arg(long, hide = true)]
     nocapture: bool,
@@ -55,6 +59,15 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    if let Some([synchronous, path]) = args.writer.as_deref() {
+        return match power::writer::write(synchronous, path.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("faults: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if let Err(why) = ground::refuse_inherited(std::env::vars_os()) {
         eprintln!("faults: {why}");
         return ExitCode::from(64);
@@ -63,7 +76,7 @@ fn main() -> ExitCode {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("fault bench, {extent} form, --seed {seed}");
     let mut report = Report::default();
-    for (name, scenario) in SCENARIOS {
+    for &(name, scenario) in SCENARIOS {
         if !args.names.is_empty() && !args.names.iter().any(|asked| name.contains(asked.as_str())) {
             continue;
         }
