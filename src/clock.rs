@@ -8,6 +8,11 @@ use crate::model::Timestamp;
 pub trait Clock: Send + Sync {
     /// The wall clock, for due times. It may jump.
     fn now(&self) -> Timestamp;
+
+    /// As [`since_boot`], for what tells whether this process stood still.
+    fn since_boot(&self) -> Duration {
+        since_boot()
+    }
 }
 
 /// The system's clock.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::LOG_TARGET;
 use super::lane::LaneState;
-use crate::clock::{Clock, since_boot};
+use crate::clock::Clock;
 use crate::model::Id;
 use crate::store::{Orphan, Result, Store, Worker};
 
@@ -83,13 +83,13 @@ impl Care {
     }
 
     /// Leaves a sign of life when one is due.
-    pub(super) fn beat(&mut self, worker: &dyn Worker, now: Instant) {
+    pub(super) fn beat(&mut self, worker: &dyn Worker, clock: &dyn Clock, now: Instant) {
         if self.next_beat > now {
             return;
         }
         self.next_beat = now + (self.lease / 6).min(BEAT);
         // Read before, so that we never think ourselves alive for longer than others do.
-        let alive_until = since_boot() + self.lease;
+        let alive_until = clock.since_boot() + self.lease;
         match worker.beat(self.lease) {
             Ok(()) => self.alive_until = alive_until,
             Err(error) => log::warn!(target: LOG_TARGET, "leave a sign of life: {error}"),
@@ -98,8 +98,8 @@ impl Care {
 
     /// Whether this process stood still for so long (stopped, or on a machine that slept) that others may have
     /// taken what it has in hand for their own.
-    pub(super) fn has_hung(&self) -> bool {
-        since_boot() > self.alive_until
+    pub(super) fn has_hung(&self, clock: &dyn Clock) -> bool {
+        clock.since_boot() > self.alive_until
     }
 
     /// Something has expired in our hands: look for more of the kind.

@@ -170,7 +170,7 @@ impl Conductor {
     fn heed_time(&mut self, now: Instant) {
         self.heed_hang();
         // Driven by this loop and by nothing else: a conductor that hangs gives no sign of life.
-        self.care.beat(&*self.worker, now);
+        self.care.beat(&*self.worker, &*self.clock, now);
         match self.phase {
             // The channels' own limits bound what is under way.
             Phase::Running if self.ends_at.is_some_and(|at| at <= now) => self.drain(None),
@@ -182,7 +182,7 @@ impl Conductor {
     /// Others may be just about to take what we had in hand: nothing of it begins any more, and nothing is claimed
     /// under a name that they have given up. What has begun is finished; the store knows whose result counts.
     pub(super) fn heed_hang(&mut self) -> bool {
-        let hung = self.care.has_hung();
+        let hung = self.care.has_hung(&*self.clock);
         if hung && !self.is_draining() {
             log::warn!(target: LOG_TARGET, "stood still for longer than {:?}; the rest is left to others", self.care.lease);
             self.drain(None);

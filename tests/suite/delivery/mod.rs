@@ -283,6 +283,25 @@ fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing()
     assert_eq!(rig.status(id), Status::Held);
 }
 
+#[test]
+fn a_worker_that_stood_still_past_its_lease_begins_nothing_more_and_gives_back_what_it_can() {
+    for (stood_still, sent) in [(59, 10), (62, 1)] {
+        let rig = Arc::new(Rig::new());
+        rig.enqueue("a", 10);
+        let time = Arc::clone(&rig);
+        let channel = Scripted::new(move |envelope| {
+            if envelope.id == 1 {
+                time.stand_still(Duration::from_secs(stood_still));
+            }
+            std::future::ready(Verdict::sent("ok"))
+        });
+        let lane = Lane { max_in_flight: 1, longest_attempt: Duration::from_secs(10), ..lane("a", &channel) };
+        assert_eq!(rig.pass(vec![lane]).total.sent, sent, "after {stood_still} s");
+        let counts = rig.store().counts().unwrap();
+        assert_eq!([Status::Pending, Status::Sending].map(|status| counts.of(status)), [10 - sent, 0]);
+    }
+}
+
 /// A worker that counts what is asked of it, and cannot put more than `room` attempts on record.
 struct Counting {
     worker: Box<dyn Worker>,

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use notifyctl::channel::{Attempt, Channel, Envelope};
-use notifyctl::clock::Clock;
+use notifyctl::clock::{Clock, since_boot};
 use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Stop, Tally, Until};
 use notifyctl::model::{
     Content, Id, NewNotification, OnUnknown, Policy, Priority, Status, Timestamp, Verdict,
@@ -20,11 +20,19 @@ use tokio_util::sync::CancellationToken;
 const START: Timestamp = Timestamp(1_800_000_000_000);
 
 /// A clock that stands still until it is moved.
-pub struct Standing(AtomicI64);
+pub struct Standing {
+    wall: AtomicI64,
+    /// Milliseconds for which the process was stopped.
+    stopped: AtomicU64,
+}
 
 impl Clock for Standing {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        Timestamp(self.wall.load(Ordering::Relaxed))
+    }
+
+    fn since_boot(&self) -> Duration {
+        since_boot() + Duration::from_millis(self.stopped.load(Ordering::Relaxed))
     }
 }
 
@@ -53,7 +61,7 @@ impl Rig {
         };
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            clock: Arc::new(Standing(AtomicI64::new(START.0))),
+            clock: Arc::new(Standing { wall: AtomicI64::new(START.0), stopped: AtomicU64::new(0) }),
             stop,
             wake: Arc::new(Notify::new()),
             rounds: Arc::new(Notify::new()),
@@ -75,7 +83,13 @@ impl Rig {
     }
 
     pub fn pass_time(&self, time: Duration) {
-        self.clock.0.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
+        self.clock.wall.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// The process was stopped for so long, and the clock went on.
+    pub fn stand_still(&self, time: Duration) {
+        self.pass_time(time);
+        self.clock.stopped.fetch_add(time.as_millis().try_into().expect("short"), Ordering::Relaxed);
     }
 
     /// Enqueues `n` on `channel`.
