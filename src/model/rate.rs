@@ -120,6 +120,13 @@ impl RateWindow {
         self.taken.iter().copied().collect()
     }
 
+    /// The clock was set back by so much: what was recorded by it moves along, and counts for as long as it should.
+    pub fn set_back(&mut self, by: Duration) {
+        for (at, _) in &mut self.taken {
+            *at = at.minus(by);
+        }
+    }
+
     /// How many attempts count at `now`.
     #[must_use]
     pub fn used(&self, now: Timestamp) -> u32 {
@@ -215,6 +222,14 @@ mod tests {
         let window = RateWindow::restore(rate, &window.entries(), Timestamp(0));
         assert_eq!(window.free(Timestamp(0)), 0);
         assert_eq!(window.free(Timestamp(10_500)), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_its_attempts_along() {
+        let mut window = RateWindow::new(rate("2/10s"));
+        window.take(Timestamp(86_400_000), 2);
+        window.set_back(Duration::from_secs(86_400));
+        assert_eq!([9_000, 10_500].map(|now| window.free(Timestamp(now))), [0, 2]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench has nothing else to say it on")]
 
+mod clock;
 mod finding;
 mod ground;
 mod power;
@@ -26,7 +27,8 @@ use ground::{Extent, Ground};
 /// A scenario: what it does to notifyctl on its ground, and what it found.
 type Scenario = fn(&Ground) -> Vec<Finding>;
 
-const SCENARIOS: &[(&str, Scenario)] = &[("ground", ground::scenario), ("power", power::scenario)];
+const SCENARIOS: &[(&str, Scenario)] =
+    &[("ground", ground::scenario), ("clock", clock::scenario), ("power", power::scenario)];
 
 /// What the bench can be asked for.
 #[derive(Parser)]

@@ -1,13 +1,13 @@
 //! A clock that was set back: what was reckoned by the clock as it was moves back with it.
 //!
 //! Otherwise a retry in half a minute would wait for half a minute and a day. What a user asked for by the clock
-//! (`not_before`, `expires_at`) stays where it is; the windows of rates see to themselves (`model::rate`).
+//! (`not_before`, `expires_at`) stays where it is.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::exchange::Breakers;
 use super::sql::sql;
-use super::trouble;
+use super::{trouble, windows};
 use crate::model::Timestamp;
 use crate::store::Exchange;
 
@@ -41,6 +41,7 @@ fn heed_one(
         return Ok(());
     };
     trouble::breaker(connection, breakers, channel)?.set_back(by);
+    windows::set_back(connection, channel, seen, by)?;
     connection.prepare_cached(sql!("set_back"))?.execute(params![channel, now, seen])?;
     connection.prepare_cached(sql!("channel_set_back"))?.execute(params![channel, now]).map(drop)
 }

@@ -60,6 +60,20 @@ pub(super) fn keep(
         .map(drop)
 }
 
+/// The clock was set back by so much.
+pub(super) fn set_back(
+    connection: &Connection,
+    channel: &str,
+    seen: Timestamp,
+    by: Duration,
+) -> rusqlite::Result<()> {
+    for (rate, mut window) in of_channel(connection, channel, seen)? {
+        window.set_back(by);
+        keep(connection, channel, rate, &window)?;
+    }
+    Ok(())
+}
+
 /// Lets the attempts of a round that took long count from their end.
 pub(super) fn ended(connection: &Connection, exchange: &Exchange) -> rusqlite::Result<()> {
     let mut slow: BTreeMap<&str, Vec<&Settlement>> = BTreeMap::new();

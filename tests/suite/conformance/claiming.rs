@@ -154,6 +154,17 @@ pub fn a_pause_of_a_clock_that_was_set_back_is_no_longer_than_it_was(place: &dyn
     sound(&*hand.store);
 }
 
+pub fn a_rate_of_a_clock_that_was_set_back_is_free_again_when_its_window_is_over(place: &dyn Place) {
+    let mut hand = Hand::new(place, "h");
+    enqueue(&mut *hand.store, T, &vec![new("a"); 9]);
+    assert_eq!(hand.claim_with(at(86_400), 9, &["2/10s"]).claimed.len(), 2);
+    // It is looked at in vain again and again: each look leaves the window as it is.
+    for seconds in 0..10 {
+        assert!(hand.claim_with(at(seconds), 9, &["2/10s"]).claimed.is_empty());
+    }
+    assert_eq!(hand.claim_with(at(11), 9, &["2/10s"]).claimed.len(), 2);
+}
+
 pub fn a_claim_says_when_to_look_again(place: &dyn Place) {
     let mut hand = Hand::new(place, "h");
     assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Due(None));

@@ -195,6 +195,7 @@ macro_rules! every_store {
                 a_channel_in_trouble_is_probed_by_one_attempt,
                 a_clock_that_was_set_back_stalls_nothing_but_what_was_asked_for_by_the_clock,
                 a_pause_of_a_clock_that_was_set_back_is_no_longer_than_it_was,
+                a_rate_of_a_clock_that_was_set_back_is_free_again_when_its_window_is_over,
                 a_claim_says_when_to_look_again,
                 given_back_is_as_if_never_claimed,
             },
