@@ -88,8 +88,8 @@ impl Taken {
         });
         (0..due).for_each(|_| drop(sandbox.ok(&["enqueue", "--channel", "hook", "--to", "ops", "x"])));
         let mut stopped = sandbox.notifyctl();
-        let stopped =
-            stopped.args(["send-pending", "--json"]).stdout(Stdio::piped()).spawn().expect("a pass");
+        let stopped = stopped.args(["send-pending", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let stopped = stopped.spawn().expect("a pass");
         let claimed = due.min(3);
         let sending = || sandbox.store().counts().expect("count").of(Status::Sending) as usize;
         wait_until("all are claimed and under way", || {
