@@ -11,7 +11,9 @@
 mod clock;
 mod finding;
 mod ground;
+mod kill_storm;
 mod power;
+mod receiver;
 #[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -27,8 +29,12 @@ use ground::{Extent, Ground};
 /// A scenario: what it does to notifyctl on its ground, and what it found.
 type Scenario = fn(&Ground) -> Vec<Finding>;
 
-const SCENARIOS: &[(&str, Scenario)] =
-    &[("ground", ground::scenario), ("clock", clock::scenario), ("power", power::scenario)];
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("ground", ground::scenario),
+    ("clock", clock::scenario),
+    ("power", power::scenario),
+    ("kill_storm", kill_storm::scenario),
+];
 
 /// What the bench can be asked for.
 #[derive(Parser)]
