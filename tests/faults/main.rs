@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench has nothing else to say it on")]
 
 mod clock;
+mod crowd;
 mod finding;
 mod ground;
 mod kill_storm;
@@ -34,6 +35,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("clock", clock::scenario),
     ("power", power::scenario),
     ("kill_storm", kill_storm::scenario),
+    ("crowd", crowd::scenario),
 ];
 
 /// What the bench can be asked for.
