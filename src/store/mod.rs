@@ -125,6 +125,9 @@ pub trait Writer: Send {
 
     /// Moves the log into the database file as far as readers allow; for idle moments.
     fn checkpoint(&mut self) -> Result<()>;
+
+    /// Closes the store in a process that is about to end: what the end of the process takes away is left to it.
+    fn leave(self: Box<Self>);
 }
 
 /// What one bite of a purge did.

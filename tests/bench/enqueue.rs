@@ -26,6 +26,6 @@ pub fn run() -> Vec<Row> {
         ours: format!("{:.2} ms", a * 1e3),
         floor: format!("{:.2} ms", b * 1e3),
         ratio,
-        budget: Budget::AtMost(1.5),
+        budget: Budget::AtMost(1.25),
     }]
 }

@@ -4,10 +4,15 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// `floor insert FILE`: one command's worth.
+use crate::pass;
+
+/// `floor insert FILE`: one command's worth. `floor pass FOLDER`: what is due there, over a channel that does nothing.
 pub fn main(args: &[String]) {
     match args {
         [insert, file] if insert == "insert" => one_insert(Path::new(file)),
+        [pass, folder] if pass == "pass" => {
+            pass::pass(pass::open(Path::new(folder)));
+        }
         other => panic!("no such floor: {other:?}"),
     }
 }

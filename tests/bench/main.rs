@@ -11,6 +11,7 @@ mod floor;
 mod measure;
 mod memory;
 mod pass;
+mod shells;
 mod smtp;
 
 use std::process::ExitCode;
@@ -19,8 +20,9 @@ use measure::Row;
 
 type Bench = fn() -> Vec<Row>;
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("enqueue", enqueue::run),
+    ("shells", shells::run),
     ("batch", batch::run),
     ("pass", pass::run),
     ("smtp", smtp::run),

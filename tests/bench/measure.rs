@@ -51,6 +51,12 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
+/// The value that the given share of all is at most as large as.
+pub fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() as f64 * share).ceil() as usize).clamp(1, values.len()) - 1]
+}
+
 /// How long one call takes, in seconds.
 pub fn time(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
@@ -82,6 +88,11 @@ pub fn notifyctl(folder: &Path, config: &str) -> Command {
     let file = folder.join("notifyctl.toml");
     let text = format!("[store]\nurl = \"sqlite://{}\"\n{config}", folder.join("n.db").display());
     std::fs::write(&file, text).expect("write the configuration");
+    configured(&file)
+}
+
+/// The binary with a configuration that is there, silent.
+pub fn configured(file: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_notifyctl"));
     command.env("NOTIFYCTL_CONFIG", file).stdin(Stdio::null()).stdout(Stdio::null());
     command

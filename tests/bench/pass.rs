@@ -8,7 +8,7 @@ use notifyctl::channel::{Attempt, Channel, Envelope};
 use notifyctl::clock::{Clock, SystemClock};
 use notifyctl::delivery::{self, Budget as Limits, Engine, Lane, Stop, Until};
 use notifyctl::model::{Content, NewNotification, OnUnknown, Policy, Priority, Verdict};
-use notifyctl::store::{Access, Handle, NewBatch, Next, Options, Store, open};
+use notifyctl::store::{self, Access, Handle, NewBatch, Next, Options, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -28,12 +28,12 @@ impl Channel for Nothing {
 pub fn run() -> Vec<Row> {
     let ours = || {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = fill(folder.path());
+        let store = fill(folder.path(), ROWS);
         time(|| assert_eq!(pass(store), ROWS as u64))
     };
     let bare = || {
         let folder = tempfile::tempdir().expect("a folder");
-        drop(fill(folder.path()));
+        drop(fill(folder.path(), ROWS));
         let mut connection = rusqlite::Connection::open(folder.path().join("n.db")).expect("open");
         connection.execute_batch("PRAGMA synchronous = full").expect("settings");
         time(|| assert_eq!(floor::claim_and_settle(&mut connection), ROWS))
@@ -49,13 +49,18 @@ pub fn run() -> Vec<Row> {
     }]
 }
 
-/// A store with as many due as are measured.
-fn fill(folder: &Path) -> Box<dyn Store> {
+/// The store in `folder`.
+pub fn open(folder: &Path) -> Box<dyn Store> {
     let url = format!("sqlite://{}", folder.join("n.db").display()).parse().expect("a URL");
     let options = Options { url, busy_timeout: Duration::from_secs(5) };
-    let mut store = open(&options, Access::Create, SystemClock.now()).expect("open");
+    store::open(&options, Access::Create, SystemClock.now()).expect("open")
+}
+
+/// A store in `folder` in which `due` are due.
+pub fn fill(folder: &Path, due: usize) -> Box<dyn Store> {
+    let mut store = open(folder);
     let now = notifyctl::model::Timestamp(1_700_000_000_000);
-    let mut left = ROWS;
+    let mut left = due;
     let mut rows = || match left {
         0 => Next::Commit,
         _ => {
@@ -85,7 +90,8 @@ fn row(n: usize) -> NewNotification {
     }
 }
 
-fn pass(mut store: Box<dyn Store>) -> u64 {
+/// Sends all that is due, and says how many that were.
+pub fn pass(mut store: Box<dyn Store>) -> u64 {
     let now = SystemClock.now();
     let worker = store.register(now, "bench:1:1").expect("register");
     let (handle, thread) = Handle::start(store).expect("start");

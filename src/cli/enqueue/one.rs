@@ -48,6 +48,8 @@ fn enqueue(
         return Err(error.into());
     }
     let new: Vec<_> = accepted.map_err(|found| problems::refused(&found))?.collect();
-    let enqueued = intake.into_store()?.enqueue(now, now.plus(config.defaults.key_window), &new)?;
+    let mut store = intake.into_store()?;
+    let enqueued = store.enqueue(now, now.plus(config.defaults.key_window), &new)?;
+    store.leave();
     Ok((new, enqueued))
 }

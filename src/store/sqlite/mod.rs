@@ -24,6 +24,7 @@ mod steer;
 mod trouble;
 mod turn;
 mod values;
+mod wal;
 mod windows;
 mod worker;
 
@@ -199,7 +200,7 @@ impl Writer for Sqlite {
     fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
         let worker = worker::LocalWorker::new(&self.path, now)
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
-        self.read(open::settle_in_for_work)?;
+        self.read(wal::settle_in_for_work)?;
         self.workers.push((worker.id(), name.to_owned()));
         Ok(Box::new(worker))
     }
@@ -295,15 +296,24 @@ impl Writer for Sqlite {
         turn::take(&self.path)
     }
 
+    fn leave(self: Box<Self>) {
+        if !wal::is_long(&self.path) {
+            // What a closed connection leaves on disk is the same; it would only free page by page what the
+            // end of the process frees at once.
+            std::mem::forget(self);
+        }
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
-        // Passive: takes what it can get, and waits for nobody.
-        self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())))
+        self.read(wal::checkpoint)
     }
 }
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
-        open::close(&self.connection, &self.path);
+        if wal::is_long(&self.path) {
+            wal::move_on_close(&self.connection);
+        }
     }
 }
 

@@ -10,30 +10,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{failure, io_failure};
-use super::migrate;
+use super::{migrate, wal};
 use crate::model::Timestamp;
 use crate::store::{Access, Error, ErrorKind, Result};
-
-/// Pages in the log after which a commit moves them into the database file.
-///
-/// Whoever opens the store alone reads the whole log first, and whoever moves it pays two syncs: a short
-/// log is right for commands that live for one commit, a long one for a pass.
-/// Measured by the bench `enqueue steady`: 64 pages cost least over hundreds of commands.
-const CHECKPOINT_PAGES: u32 = 64;
-
-/// Pages in the log of a process that claims: it commits hundreds of times, and would otherwise move
-/// the same pages again after each of them, for two syncs more.
-const CHECKPOINT_PAGES_OF_A_WORKER: u32 = 4_000;
-
-/// KiB of pages that a process that claims keeps at hand.
-const CACHE_KIB_OF_A_WORKER: u32 = 8 << 10;
-
-/// Settles a connection in for hundreds of commits.
-pub(super) fn settle_in_for_work(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES_OF_A_WORKER}; PRAGMA cache_size = -{CACHE_KIB_OF_A_WORKER}"
-    ))
-}
 
 /// Opens `path` as `access` allows and gives a connection that is ready to be used.
 pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timestamp) -> Result<Connection> {
@@ -56,7 +35,10 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
     let connection = connect(path, patience, access)?;
     match access {
         Access::Read => migrate::refuse_unfit(&connection, path)?,
-        Access::Create | Access::Existing => migrate::migrate(&connection, path, now)?,
+        Access::Create | Access::Existing => {
+            migrate::migrate(&connection, path, now)?;
+            wal::begin_anew(&connection, path).map_err(|error| failure("open database", path, &error))?;
+        }
     }
     Ok(connection)
 }
@@ -149,26 +131,5 @@ fn settle_in(connection: &Connection, patience: Duration, access: Access) -> rus
     // A file may come from elsewhere: nothing in its schema is trusted.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    if access != Access::Read {
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.execute_batch(&format!(
-            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
-        ))?;
-    }
-    Ok(())
-}
-
-/// Lets the last one who closes move a long log into the database file, and remove it. Waits for nobody.
-///
-/// A checkpoint while others are there lets the log begin anew. Where each command is alone it does not:
-/// the next one finds the log as long as before, reads all of it, moves all of it again, and adds to it.
-pub(super) fn close(connection: &Connection, path: &Path) {
-    /// A page of the log, with its header.
-    const PAGE: u64 = 4_096 + 24;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(log).is_ok_and(|log| log.len() > PAGE * u64::from(CHECKPOINT_PAGES)) {
-        // What cannot be moved now is moved by whoever comes next.
-        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
-    }
+    if access == Access::Read { Ok(()) } else { wal::settle_in(connection) }
 }

@@ -109,6 +109,10 @@ impl Writer for Failing {
         self.store.take_turn()
     }
 
+    fn leave(self: Box<Self>) {
+        self.store.leave();
+    }
+
     fn checkpoint(&mut self) -> Result<()> {
         self.store.checkpoint()
     }

@@ -1,0 +1,79 @@
+//! The write-ahead log: who moves it into the database file, when, and what is left of it.
+//!
+//! Whoever opens the store alone reads the whole log first, and whoever moves it pays two syncs: a short log is
+//! right for commands that live for one commit, a long one for a pass. A log that stays where it is and is
+//! written over needs no new blocks: its sync is a third of one that makes the file grow. So a command that
+//! finds it long moves it before its own commit, which then begins it anew, and nobody removes it.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+/// Pages in the log after which the next command moves them and begins the log anew.
+/// Measured by the bench `enqueue`: 64 cost least over hundreds of commands.
+const SHORT: u64 = 64;
+
+/// Pages of room that the file keeps. A longer one is of a pass or of a batch: a command leaves it to them while
+/// they are there, and to the last one who closes when they are not.
+const KEPT: u64 = 2 * SHORT;
+
+/// Pages after which a worker's commit moves them: it commits hundreds of times, and would otherwise move the same
+/// pages again after each of them, for two syncs more.
+const OF_A_WORKER: u64 = 4_000;
+
+/// Pages after which any commit moves them: never while a worker does so earlier.
+const LONGEST: u64 = 2 * OF_A_WORKER;
+
+/// KiB of pages that a process that claims keeps at hand.
+const CACHE_KIB_OF_A_WORKER: u32 = 8 << 10;
+
+/// Settles a connection in for one commit or a few.
+pub(super) fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.execute_batch(&format!("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {LONGEST}"))
+}
+
+/// Settles a connection in for hundreds of commits.
+pub(super) fn settle_in_for_work(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA wal_autocheckpoint = {OF_A_WORKER}; PRAGMA cache_size = -{CACHE_KIB_OF_A_WORKER}"
+    ))
+}
+
+/// Moves the log at `database` into the database file, so that the next write begins it anew, when it is about as long
+/// as it should be. Waits for nobody.
+pub(super) fn begin_anew(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
+    if !(SHORT + 1..=KEPT).contains(&pages(database)) {
+        return Ok(());
+    }
+    // How much of it counts only its index knows: the rest is what was written before it was begun anew.
+    let (log, moved): (u64, u64) =
+        connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    if log - moved >= SHORT { checkpoint(connection) } else { Ok(()) }
+}
+
+/// Moves what can be moved without waiting for anybody.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Whether a closing connection should move the log, and remove it if it is the last one.
+pub(super) fn is_long(database: &Path) -> bool {
+    pages(database) > KEPT
+}
+
+/// Lets this connection move the log when it is closed as the last one, and remove it. Waits for nobody.
+pub(super) fn move_on_close(connection: &Connection) {
+    // What cannot be moved now is moved by whoever comes next.
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+}
+
+/// How many pages there is room for in the log at `database`.
+fn pages(database: &Path) -> u64 {
+    /// A page of the log, with its header.
+    const PAGE: u64 = 4_096 + 24;
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(0, |log| log.len() / PAGE)
+}
