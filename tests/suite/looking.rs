@@ -53,7 +53,7 @@ fn busy(sandbox: &Sandbox) -> Queue {
     let trouble =
         Verdict::channel_trouble(Reason::Unreachable, "connect to 192.0.2.7:25: connection refused");
     queue.settle(id, "relay", Status::Pending, trouble.after(Duration::from_secs(3_600)));
-    queue.store.hold_channel(now(), "outbox", "the relay moves").expect("hold");
+    queue.hand.store.hold_channel(now(), "outbox", "the relay moves").expect("hold");
     let ended_at = now();
     let pass = PassRecord {
         worker: "mx.example.org:1:2".into(),
@@ -65,7 +65,7 @@ fn busy(sandbox: &Sandbox) -> Queue {
         expired: 1,
         held: 0,
     };
-    queue.store.record_pass(&pass).expect("record");
+    queue.hand.store.record_pass(&pass).expect("record");
     queue
 }
 
@@ -104,7 +104,7 @@ fn a_queue_that_nobody_serves_is_an_alarm() {
     let mut queue = Queue::new(&sandbox);
     let long_ago = now().minus(Duration::from_secs(900));
     let window = Duration::from_secs(60);
-    queue.store.enqueue(long_ago, long_ago.plus(window), &[plain("gone", "a")]).expect("enqueue");
+    queue.hand.store.enqueue(long_ago, long_ago.plus(window), &[plain("gone", "a")]).expect("enqueue");
     let status = sandbox.ok(&["status"]);
     assert!(status.contains("no pass has run for 15 m"), "{status}");
     assert!(status.contains("gone is not configured, and 1 notification is waiting for it"), "{status}");

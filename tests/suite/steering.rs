@@ -66,7 +66,7 @@ fn each_verb_applies_to_its_statuses_and_refuses_the_others() {
                 assert_eq!(queue.status(id), Some(expected), "{what}");
             }
         }
-        assert_eq!(queue.store.check().expect("check"), []);
+        assert_eq!(queue.hand.store.check().expect("check"), []);
     }
 }
 
@@ -115,14 +115,14 @@ fn a_large_selection_changes_whole_and_once() {
     ids.dedup();
     assert_eq!(ids.len(), 2_500);
     assert_eq!(queue.status(other), Some(Status::Pending));
-    let counts = queue.store.counts().expect("counts");
+    let counts = queue.hand.store.counts().expect("counts");
     assert_eq!((counts.of(Status::Held), counts.of(Status::Pending)), (2_500, 1));
 
     let cancelled = sandbox.ok(&["cancel", "--all"]);
     assert_eq!(cancelled.lines().count(), 2_501);
     let requeued = sandbox.ok(&["requeue", "--status", "cancelled", "--to", "user7@example.org"]);
     assert_eq!(requeued.lines().count(), 1);
-    assert_eq!(queue.store.check().expect("check"), []);
+    assert_eq!(queue.hand.store.check().expect("check"), []);
 }
 
 #[test]
@@ -227,9 +227,9 @@ fn purge_goes_on_until_nothing_old_is_left() {
     let kept = queue.pending("outbox", "a@example.org");
     let said = sandbox.ok(&["purge", "--older-than", "0s", "--json"]);
     assert!(said.contains("\"removed\":2345"), "{said}");
-    let left = queue.store.list(&Filter::default(), &first_page()).expect("list");
+    let left = queue.hand.store.list(&Filter::default(), &first_page()).expect("list");
     assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [kept]);
-    assert_eq!(queue.store.check().expect("check"), []);
+    assert_eq!(queue.hand.store.check().expect("check"), []);
 }
 
 fn first_page() -> notifyctl::store::Page {
@@ -248,14 +248,14 @@ fn a_channel_is_held_and_released_by_its_name() {
     assert_eq!(listed["name"], "outbox");
     assert_eq!(listed["held"]["reason"], "the relay moves");
     sandbox.ok(&["send-pending"]);
-    assert_eq!(queue.store.counts().expect("counts").of(Status::Pending), 1);
+    assert_eq!(queue.hand.store.counts().expect("counts").of(Status::Pending), 1);
 
     sandbox.ok(&["channel", "release", "outbox"]);
     let again = run(&sandbox, &["channel", "release", "outbox"]);
     assert_eq!(code(&again), 0);
     assert!(stderr(&again).contains("nothing held outbox back"), "{}", stderr(&again));
     sandbox.ok(&["send-pending"]);
-    assert_eq!(queue.store.counts().expect("counts").of(Status::Sent), 1);
+    assert_eq!(queue.hand.store.counts().expect("counts").of(Status::Sent), 1);
 
     for verb in ["hold", "release"] {
         let said = sandbox.fails(66, &["channel", verb, "outbux"]);

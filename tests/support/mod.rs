@@ -1,6 +1,7 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
 pub mod channels;
+pub mod hand;
 pub mod http_sink;
 pub mod postfix;
 pub mod queue;
@@ -11,10 +12,9 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use notifyctl::clock::{Clock, SystemClock};
-use notifyctl::store::{self, Access, Store, StoreUrl};
+use notifyctl::store::{Access, Store};
 use tempfile::TempDir;
 
 /// A folder with a store and a configuration of its own; gone when dropped.
@@ -79,9 +79,7 @@ impl Sandbox {
 
     /// The store, as the library opens it: what is in it is told by another way than by the commands.
     pub fn store(&self) -> Box<dyn Store> {
-        let url = StoreUrl::Sqlite(self.db());
-        let options = store::Options { url, busy_timeout: Duration::from_secs(30) };
-        store::open(&options, Access::Existing, SystemClock.now()).expect("open the store")
+        hand::sqlite(&self.db(), Access::Existing, SystemClock.now())
     }
 
     /// How many notifications were ever accepted; none where there is no store yet.

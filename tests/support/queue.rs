@@ -3,21 +3,17 @@
 use std::time::Duration;
 
 use notifyctl::clock::{Clock, SystemClock};
-use notifyctl::model::{
-    Content, Id, NewNotification, Outcome, Priority, Reason, Status, Timestamp, Transition, Verdict,
-};
-use notifyctl::store::{
-    Access, Claim, Claimed, Exchange, GiveBack, NewBatch, Next, Options, Selection, Settlement, Store,
-    Worker, open,
-};
+use notifyctl::model::{Id, NewNotification, Outcome, Reason, Status, Timestamp, Verdict};
+use notifyctl::store::{Access, Claimed, Exchange, NewBatch, Next, Selection};
 
 use super::Sandbox;
+use super::hand::{Hand, sqlite, unused};
 
-/// A store, and a worker that claims from it.
+pub use super::hand::plain;
+
+/// A hand on a sandbox's store.
 pub struct Queue {
-    pub store: Box<dyn Store>,
-    worker: Box<dyn Worker>,
-    token: i64,
+    pub hand: Hand,
 }
 
 /// Never the limit in a test.
@@ -25,11 +21,8 @@ const LEASE: Duration = Duration::from_secs(600);
 
 impl Queue {
     pub fn new(sandbox: &Sandbox) -> Self {
-        let url = format!("sqlite://{}", sandbox.db().display()).parse().expect("a URL");
-        let options = Options { url, busy_timeout: Duration::from_secs(10) };
-        let mut store = open(&options, Access::Create, now()).expect("open the store");
-        let worker = store.register(now(), "mx.example.org:1:2").expect("register");
-        Self { store, worker, token: 0 }
+        let store = sqlite(&sandbox.db(), Access::Create, now());
+        Self { hand: Hand::new(store, now(), "mx.example.org:1:2", LEASE) }
     }
 
     /// Enqueues one that is due at once.
@@ -39,7 +32,7 @@ impl Queue {
 
     pub fn enqueue(&mut self, new: NewNotification) -> Id {
         let now = now();
-        self.store.enqueue(now, now.plus(LEASE), &[new]).expect("enqueue")[0].id
+        self.hand.store.enqueue(now, now.plus(LEASE), &[new]).expect("enqueue")[0].id
     }
 
     /// Enqueues `n` that are due at once, as a batch; their ids are the last `n`.
@@ -54,7 +47,7 @@ impl Queue {
                 Next::Row(Box::new(plain(channel, &format!("user{left}@example.org"))))
             }
         };
-        self.store.enqueue_batch(now, &batch, &mut rows).expect("enqueue").expect("rows").id
+        self.hand.store.enqueue_batch(now, &batch, &mut rows).expect("enqueue").expect("rows").id
     }
 
     /// Enqueues one and brings it to `status`.
@@ -64,8 +57,8 @@ impl Queue {
             Status::Expired => {
                 let begun = now().minus(LEASE);
                 let new = NewNotification { expires_at: Some(begun.plus(LEASE / 2)), ..new };
-                let id = self.store.enqueue(begun, now(), &[new]).expect("enqueue")[0].id;
-                self.store.expire(now(), 1).expect("expire");
+                let id = self.hand.store.enqueue(begun, now(), &[new]).expect("enqueue")[0].id;
+                self.hand.store.expire(now(), 1).expect("expire");
                 id
             }
             _ => {
@@ -80,8 +73,8 @@ impl Queue {
         let only = Selection::Ids(vec![id]);
         match status {
             Status::Pending => {}
-            Status::Held => drop(self.store.hold(now(), &only).expect("hold")),
-            Status::Cancelled => drop(self.store.cancel(now(), &only).expect("cancel")),
+            Status::Held => drop(self.hand.store.hold(now(), &only).expect("hold")),
+            Status::Cancelled => drop(self.hand.store.cancel(now(), &only).expect("cancel")),
             Status::Sending => drop(self.claim(id, channel)),
             Status::Sent => self.settle(id, channel, status, Verdict::sent("250 2.0.0 Ok: queued as 4F2")),
             Status::Dead => {
@@ -96,81 +89,28 @@ impl Queue {
     /// One attempt for `id`, which is due on `channel`, ends with `verdict`, and leaves it at `status`.
     pub fn settle(&mut self, id: Id, channel: &str, status: Status, verdict: Verdict) {
         let claimed = self.claim(id, channel);
-        let now = now();
-        let settlement = Settlement {
-            id,
-            attempt: claimed.attempt,
-            lease_token: claimed.lease_token,
-            channel: claimed.channel,
-            batch_id: claimed.batch_id,
-            worker: self.worker.id(),
-            started_at: now,
-            ended_at: now,
-            transition: Transition {
-                status,
-                next_attempt_at: now.plus(Duration::from_secs(3_600)),
-                reason: verdict.reason,
-                retries: claimed.retries + 1,
-                crashes: 0,
-            },
-            verdict,
-        };
-        let exchange = Exchange { settle: vec![settlement], ..self.round(now) };
-        assert_eq!(self.store.exchange(&exchange).expect("settle").settled, [true]);
+        let mut settlement = self.hand.settlement(&claimed, now(), status, verdict);
+        settlement.transition.next_attempt_at = settlement.ended_at.plus(Duration::from_secs(3_600));
+        let exchange = Exchange { settle: vec![settlement], ..self.hand.exchange(now()) };
+        assert_eq!(self.hand.store.exchange(&exchange).expect("settle").settled, [true]);
     }
 
     /// Claims `id` and nothing else; its attempt is then under way.
     pub fn claim(&mut self, id: Id, channel: &str) -> Claimed {
-        self.token += 1;
-        let claim = Claim {
-            channel: channel.into(),
-            limit: 10_000,
-            rates: Vec::new(),
-            lease: LEASE,
-            lease_token: self.token,
-        };
-        let exchange = Exchange { claim: vec![claim], ..self.round(now()) };
-        let claimed = self.store.exchange(&exchange).expect("claim").claims.remove(0).claimed;
+        let claimed = self.hand.claim_from(now(), channel, 10_000, &[]).claimed;
         let (wanted, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|one| one.id == id);
-        let give_back = others.into_iter().map(|one| GiveBack {
-            id: one.id,
-            attempt: one.attempt,
-            lease_token: one.lease_token,
-            channel: one.channel,
-            batch_id: one.batch_id,
-        });
-        let exchange = Exchange { give_back: give_back.collect(), ..self.round(now()) };
-        self.store.exchange(&exchange).expect("give back");
+        let exchange =
+            Exchange { give_back: others.iter().map(unused).collect(), ..self.hand.exchange(now()) };
+        self.hand.store.exchange(&exchange).expect("give back");
         wanted.into_iter().next().expect("it is due on that channel")
     }
 
-    fn round(&self, now: Timestamp) -> Exchange {
-        Exchange { now, worker: self.worker.id(), jitter: 0.5, ..Exchange::default() }
-    }
-
     pub fn status(&self, id: Id) -> Option<Status> {
-        self.store.get(id).expect("read").map(|row| row.summary.status)
+        self.hand.store.get(id).expect("read").map(|row| row.summary.status)
     }
 }
 
 /// The time that the binary sees, too.
 pub fn now() -> Timestamp {
     SystemClock.now()
-}
-
-pub fn plain(channel: &str, recipient: &str) -> NewNotification {
-    NewNotification {
-        channel: channel.into(),
-        content: Content {
-            recipient: recipient.into(),
-            subject: Some("disk full".into()),
-            message: "The disk of db1 is full.\n".into(),
-            ..Content::default()
-        },
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
-    }
 }
