@@ -124,7 +124,7 @@ impl Page {
 /// What a steering verb applies to.
 #[derive(Debug, Clone)]
 pub enum Selection {
-    /// Exactly these; those in another status are reported as refused.
+    /// Exactly these, each once however often it is named; those in another status are reported as refused.
     Ids(Vec<Id>),
     /// The oldest `limit` that match and that the verb can apply to.
     Matching {

@@ -1,5 +1,7 @@
 //! What an operator does to notifications: cancel, hold, release, requeue.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::counters::Counters;
@@ -81,7 +83,8 @@ fn find(
         Selection::Ids(ids) => {
             let mut found = Vec::with_capacity(ids.len());
             let mut query = connection.prepare_cached(sql!("one"))?;
-            for &id in ids {
+            let mut seen = HashSet::with_capacity(ids.len());
+            for &id in ids.iter().filter(|id| seen.insert(**id)) {
                 match query.query_row([id], Standing::read).optional()? {
                     Some(one) => found.push(one),
                     None => missing.push(id),
@@ -97,19 +100,18 @@ fn find(
                 }
             };
             let mut found = Vec::new();
-            // One status at a time: each has a partial index of its own.
+            // One status at a time: each has a partial index of its own. The oldest of all of them are meant.
             for status in statuses {
                 let filter = Filter { statuses: vec![status], ..filter.clone() };
-                let conditions = Conditions::new(&filter, None, limit - found.len());
+                let conditions = Conditions::new(&filter, None, *limit);
                 let mut query =
                     connection.prepare_cached(&sql!("select").replace("{where}", conditions.text()))?;
                 for one in query.query_map(conditions.values().as_slice(), Standing::read)? {
                     found.push(one?);
                 }
-                if found.len() >= *limit {
-                    break;
-                }
             }
+            found.sort_unstable_by_key(|one| one.id);
+            found.truncate(*limit);
             Ok(found)
         }
     }
