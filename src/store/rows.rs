@@ -206,7 +206,7 @@ pub struct User {
 }
 
 /// A notification in a worker's hands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// Its id.
     pub id: Id,
@@ -244,7 +244,7 @@ pub struct Exchanged {
 }
 
 /// The answer to one claim.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimReply {
     /// At most as many as were wanted.
     pub claimed: Vec<Claimed>,
@@ -268,7 +268,7 @@ pub enum LimitedBy {
 }
 
 /// A notification whose worker is dead or hangs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// The worker that had it.
     pub worker: Id,

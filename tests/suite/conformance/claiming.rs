@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use notifyctl::model::{Priority, Reason, Status, Timestamp, Verdict};
-use notifyctl::store::{Exchange, GiveBack, LimitedBy};
+use notifyctl::store::{Exchange, LimitedBy};
 
-use super::{Hand, Place, T, at, enqueue, new, only, sound, status};
+use super::{Place, T, at, enqueue, hand, new, only, sound, status};
+use crate::support::hand::unused;
 
 pub fn one_notification_is_claimed_once(place: &dyn Place) {
     let all = enqueue(&mut *place.open(), T, &vec![new("a"); 200]);
@@ -21,7 +22,7 @@ pub fn one_notification_is_claimed_once(place: &dyn Place) {
 
 /// Claims and settles until nothing is left; says what it had.
 fn drain(place: &dyn Place, name: &str) -> Vec<i64> {
-    let mut hand = Hand::new(place, name);
+    let mut hand = hand(place, name);
     let mut mine = Vec::new();
     loop {
         let claimed = hand.claim(T, 7);
@@ -36,7 +37,7 @@ fn drain(place: &dyn Place, name: &str) -> Vec<i64> {
 }
 
 pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let with = |priority| {
         let mut one = new("a");
         one.priority = priority;
@@ -53,7 +54,7 @@ pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {
 }
 
 pub fn new_work_does_not_wait_behind_a_deferred_backlog(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let backlog = enqueue(&mut *hand.store, T, &[new("a"), new("b"), new("c")]);
     for one in hand.claim(T, 3) {
         assert!(hand.settle(&one, T, Status::Pending), "due again after 30 seconds");
@@ -67,7 +68,7 @@ pub fn new_work_does_not_wait_behind_a_deferred_backlog(place: &dyn Place) {
 }
 
 pub fn nothing_is_claimed_before_it_is_due_or_after_it_expired(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let mut later = new("a");
     later.not_before = Some(at(10));
     later.expires_at = Some(at(20));
@@ -78,7 +79,7 @@ pub fn nothing_is_claimed_before_it_is_due_or_after_it_expired(place: &dyn Place
 }
 
 pub fn rates_hold_over_all_workers(place: &dyn Place) {
-    let (mut one, mut other) = (Hand::new(place, "one"), Hand::new(place, "other"));
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
     enqueue(&mut *one.store, T, &vec![new("a"); 20]);
     let rates = ["5/10s", "8/1min"];
     assert_eq!(one.claim_with(T, 3, &rates).claimed.len(), 3);
@@ -94,7 +95,7 @@ pub fn rates_hold_over_all_workers(place: &dyn Place) {
 }
 
 pub fn a_held_channel_gives_nothing(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &[new("a")]);
     hand.store.hold_channel(T, "c", "410 gone").unwrap();
     assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Held);
@@ -105,7 +106,7 @@ pub fn a_held_channel_gives_nothing(place: &dyn Place) {
 }
 
 pub fn a_channel_in_trouble_is_probed_by_one_attempt(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &vec![new("a"); 5]);
     let first = hand.claim(T, 1).remove(0);
     let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
@@ -121,7 +122,7 @@ pub fn a_channel_in_trouble_is_probed_by_one_attempt(place: &dyn Place) {
 }
 
 pub fn a_clock_that_was_set_back_stalls_nothing_but_what_was_asked_for_by_the_clock(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let day = |seconds: u64| at(86_400 + seconds);
     let mut appointed = new("a");
     appointed.not_before = Some(day(3_600));
@@ -144,7 +145,7 @@ pub fn a_clock_that_was_set_back_stalls_nothing_but_what_was_asked_for_by_the_cl
 }
 
 pub fn a_pause_of_a_clock_that_was_set_back_is_no_longer_than_it_was(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &vec![new("a"); 2]);
     let first = hand.claim(at(86_400), 1).remove(0);
     let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
@@ -155,7 +156,7 @@ pub fn a_pause_of_a_clock_that_was_set_back_is_no_longer_than_it_was(place: &dyn
 }
 
 pub fn a_rate_of_a_clock_that_was_set_back_is_free_again_when_its_window_is_over(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &vec![new("a"); 9]);
     assert_eq!(hand.claim_with(at(86_400), 9, &["2/10s"]).claimed.len(), 2);
     // It is looked at in vain again and again: each look leaves the window as it is.
@@ -166,7 +167,7 @@ pub fn a_rate_of_a_clock_that_was_set_back_is_free_again_when_its_window_is_over
 }
 
 pub fn a_claim_says_when_to_look_again(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Due(None));
     let mut later = new("a");
     later.not_before = Some(at(30));
@@ -176,17 +177,11 @@ pub fn a_claim_says_when_to_look_again(place: &dyn Place) {
 }
 
 pub fn given_back_is_as_if_never_claimed(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let id = enqueue(&mut *hand.store, T, &[new("a")])[0];
     let before = hand.store.get(id).unwrap();
     let one = hand.claim(T, 1).remove(0);
-    let unused = GiveBack {
-        id,
-        attempt: one.attempt,
-        lease_token: one.lease_token,
-        channel: one.channel,
-        batch_id: None,
-    };
+    let unused = unused(&one);
     let exchange = Exchange { give_back: vec![unused.clone(), unused], ..hand.exchange(T) };
     hand.store.exchange(&exchange).unwrap();
     assert_eq!(hand.store.get(id).unwrap(), before);

@@ -2,19 +2,18 @@
 
 mod accepting;
 mod claiming;
+mod model;
 mod removing;
 mod settling;
 mod steering;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use notifyctl::model::{
-    Content, Id, NewNotification, Outcome, Priority, Reason, Status, Timestamp, Transition, Verdict,
-};
-use notifyctl::store::{
-    Access, Claim, ClaimReply, Claimed, Exchange, Filter, Options, Page, Selection, Settlement, Store,
-    Worker, open,
-};
+use notifyctl::model::{Id, NewNotification, Status, Timestamp};
+use notifyctl::store::{Access, Filter, Page, Selection, Store, Worker};
+
+use crate::support::hand::{CHANNEL, Hand, plain, sqlite as open_sqlite};
 
 /// A moment to count from.
 pub const T: Timestamp = Timestamp(1_800_000_000_000);
@@ -30,14 +29,47 @@ pub fn at(seconds: u64) -> Timestamp {
 pub trait Place: Sync {
     /// Opens the store, once more each time.
     fn open(&self) -> Box<dyn Store>;
+    /// A place like this one, without a store.
+    fn another(&self) -> Box<dyn Place>;
+    /// Lets a worker's process die: what it had begun stays on record.
+    fn kill(&self, worker: Box<dyn Worker>);
+    /// Lets a worker hang: its last sign of life no longer holds.
+    fn silence(&self, worker: &dyn Worker);
 }
 
 struct SqlitePlace(tempfile::TempDir);
 
+impl SqlitePlace {
+    fn database(&self) -> PathBuf {
+        self.0.path().join("n.db")
+    }
+
+    /// The file by which others see that a worker lives (`store::sqlite::worker`).
+    fn file_of(&self, worker: &dyn Worker) -> PathBuf {
+        self.0.path().join("n.db.workers").join(worker.id().to_string())
+    }
+}
+
 impl Place for SqlitePlace {
     fn open(&self) -> Box<dyn Store> {
-        let url = format!("sqlite://{}", self.0.path().join("n.db").display()).parse().expect("a URL");
-        open(&Options { url, busy_timeout: Duration::from_secs(10) }, Access::Create, T).expect("open")
+        open_sqlite(&self.database(), Access::Create, T)
+    }
+
+    fn another(&self) -> Box<dyn Place> {
+        Box::new(sqlite())
+    }
+
+    fn kill(&self, worker: Box<dyn Worker>) {
+        // Its end takes the file away; a death leaves it, without its lock.
+        let file = self.file_of(&*worker);
+        let left = std::fs::read(&file).expect("a worker's file");
+        drop(worker);
+        std::fs::write(&file, left).expect("leave the file");
+    }
+
+    fn silence(&self, worker: &dyn Worker) {
+        worker.beat(Duration::from_millis(1)).expect("a last sign of life");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -45,100 +77,13 @@ fn sqlite() -> SqlitePlace {
     SqlitePlace(tempfile::tempdir().expect("a folder"))
 }
 
-/// One process that claims and settles.
-pub struct Hand {
-    pub store: Box<dyn Store>,
-    pub worker: Box<dyn Worker>,
-    token: i64,
-}
-
-impl Hand {
-    pub fn new(place: &dyn Place, name: &str) -> Self {
-        let mut store = place.open();
-        let worker = store.register(T, name).expect("register");
-        let token = worker.id();
-        Self { store, worker, token }
-    }
-
-    pub fn exchange(&self, now: Timestamp) -> Exchange {
-        Exchange { now, worker: self.worker.id(), jitter: 0.5, ..Exchange::default() }
-    }
-
-    pub fn wish(&mut self, limit: u32, rates: &[&str]) -> Claim {
-        self.token += 1;
-        Claim {
-            channel: "c".into(),
-            limit,
-            rates: rates.iter().map(|rate| rate.parse().expect("a rate")).collect(),
-            lease: LEASE,
-            lease_token: self.token,
-        }
-    }
-
-    pub fn claim_with(&mut self, now: Timestamp, limit: u32, rates: &[&str]) -> ClaimReply {
-        let claim = vec![self.wish(limit, rates)];
-        let exchange = Exchange { claim, ..self.exchange(now) };
-        self.store.exchange(&exchange).expect("claim").claims.remove(0)
-    }
-
-    pub fn claim(&mut self, now: Timestamp, limit: u32) -> Vec<Claimed> {
-        self.claim_with(now, limit, &[]).claimed
-    }
-
-    pub fn settlement(
-        &self,
-        claimed: &Claimed,
-        now: Timestamp,
-        status: Status,
-        verdict: Verdict,
-    ) -> Settlement {
-        Settlement {
-            id: claimed.id,
-            attempt: claimed.attempt,
-            lease_token: claimed.lease_token,
-            channel: claimed.channel.clone(),
-            batch_id: claimed.batch_id,
-            worker: self.worker.id(),
-            started_at: now,
-            ended_at: now,
-            transition: Transition {
-                status,
-                next_attempt_at: now.plus(Duration::from_secs(30)),
-                reason: verdict.reason,
-                retries: claimed.retries + 1,
-                crashes: 0,
-            },
-            verdict,
-        }
-    }
-
-    /// Settles one; says whether its lease was still good.
-    pub fn settle(&mut self, claimed: &Claimed, now: Timestamp, status: Status) -> bool {
-        let verdict = match status {
-            Status::Sent => Verdict::sent("250 ok"),
-            Status::Pending => Verdict::new(Outcome::Deferred, Reason::TemporaryFailure, "451 later"),
-            _ => Verdict::new(Outcome::Rejected, Reason::RecipientRejected, "550 no"),
-        };
-        self.settle_as(claimed, now, status, verdict)
-    }
-
-    pub fn settle_as(&mut self, claimed: &Claimed, now: Timestamp, status: Status, verdict: Verdict) -> bool {
-        let settle = vec![self.settlement(claimed, now, status, verdict)];
-        let exchange = Exchange { settle, ..self.exchange(now) };
-        self.store.exchange(&exchange).expect("settle").settled[0]
-    }
+/// A process that claims and settles here.
+pub fn hand(place: &dyn Place, name: &str) -> Hand {
+    Hand::new(place.open(), T, name, LEASE)
 }
 
 pub fn new(recipient: &str) -> NewNotification {
-    NewNotification {
-        channel: "c".into(),
-        content: Content { recipient: recipient.into(), message: "hello".into(), ..Content::default() },
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
-    }
+    plain(CHANNEL, recipient)
 }
 
 pub fn enqueue(store: &mut dyn Store, now: Timestamp, new: &[NewNotification]) -> Vec<Id> {
@@ -211,6 +156,8 @@ macro_rules! every_store {
             steering::{
                 each_verb_applies_where_it_is_legal_and_refuses_elsewhere,
                 a_selection_takes_the_oldest_up_to_its_limit,
+                the_oldest_go_first_in_whatever_status_they_are,
+                an_id_that_is_named_twice_changes_once,
                 requeued_starts_afresh,
                 release_waits_for_not_before,
                 missing_ids_are_named,
@@ -218,9 +165,13 @@ macro_rules! every_store {
             removing::{
                 a_purge_removes_only_old_final_ones_with_all_that_is_theirs,
                 a_purge_goes_in_bites,
+                a_worker_is_named_as_long_as_an_attempt_of_it_is_kept,
                 keys_outlive_a_purge,
                 a_backup_is_equal_and_is_never_overwritten,
                 a_broken_counter_is_found,
+            },
+            model::{
+                every_story_ends_as_the_rules_say,
             },
         );
     )+};

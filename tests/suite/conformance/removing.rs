@@ -1,16 +1,17 @@
 //! Purging, copying and proving.
 
 use notifyctl::model::{Attachment, Status};
-use notifyctl::store::{ErrorKind, Purge};
+use notifyctl::store::{Access, ErrorKind, Purge};
 
-use super::{Hand, Place, T, at, enqueue, new, only, sound, status};
+use super::{Place, T, at, enqueue, hand, new, only, sound, status};
+use crate::support::hand::sqlite;
 
 fn purge(limit: usize) -> Purge {
     Purge { statuses: vec![Status::Sent, Status::Cancelled], settled_before: at(50), from: 0, limit }
 }
 
 pub fn a_purge_removes_only_old_final_ones_with_all_that_is_theirs(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let mut whole = new("a");
     whole.content.attachments =
         vec![Attachment { name: "a".into(), media_type: "text/plain".into(), content: b"x".to_vec() }];
@@ -49,6 +50,19 @@ pub fn a_purge_goes_in_bites(place: &dyn Place) {
     sound(&*store);
 }
 
+pub fn a_worker_is_named_as_long_as_an_attempt_of_it_is_kept(place: &dyn Place) {
+    let mut hand = hand(place, "host:1:2");
+    enqueue(&mut *hand.store, T, &[new("old"), new("young")]);
+    let first = hand.claim(T, 1).remove(0);
+    assert!(hand.settle(&first, at(1), Status::Sent));
+    // A year later it runs on.
+    let year = 366 * 86_400;
+    let second = hand.claim(at(year), 1).remove(0);
+    assert!(hand.settle(&second, at(year + 1), Status::Sent));
+    assert_eq!(hand.store.purge(&purge(100)).unwrap().removed, 1);
+    assert_eq!(hand.store.attempts(second.id).unwrap()[0].worker, "host:1:2");
+}
+
 pub fn keys_outlive_a_purge(place: &dyn Place) {
     let mut store = place.open();
     let mut one = new("a");
@@ -66,11 +80,7 @@ pub fn a_backup_is_equal_and_is_never_overwritten(place: &dyn Place) {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("copy.db");
     store.backup(&target).unwrap();
-    let options = notifyctl::store::Options {
-        url: format!("sqlite://{}", target.display()).parse().unwrap(),
-        busy_timeout: std::time::Duration::from_secs(1),
-    };
-    let copy = notifyctl::store::open(&options, notifyctl::store::Access::Read, T).unwrap();
+    let copy = sqlite(&target, Access::Read, T);
     assert_eq!(copy.counts().unwrap(), store.counts().unwrap());
     assert_eq!(copy.identity().unwrap(), store.identity().unwrap());
     sound(&*copy);
@@ -87,11 +97,7 @@ pub fn a_broken_counter_is_found(place: &dyn Place) {
     let raw = rusqlite::Connection::open(&target).unwrap();
     raw.execute("DELETE FROM notifications WHERE id = ?1", [ids[0]]).unwrap();
     drop(raw);
-    let options = notifyctl::store::Options {
-        url: format!("sqlite://{}", target.display()).parse().unwrap(),
-        busy_timeout: std::time::Duration::from_secs(1),
-    };
-    let broken = notifyctl::store::open(&options, notifyctl::store::Access::Existing, T).unwrap();
+    let broken = sqlite(&target, Access::Existing, T);
     let checks: Vec<_> = broken.check().unwrap().iter().map(|finding| finding.check).collect();
     assert!(checks.contains(&"counters"), "{checks:?}");
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use notifyctl::model::{Outcome, Status};
 use notifyctl::store::PassRecord;
 
-use super::{Hand, LEASE, Place, T, at, enqueue, new, sound, status};
+use super::{LEASE, Place, T, at, enqueue, hand, new, sound, status};
+use crate::support::hand::Hand;
 
 pub fn every_outcome_is_on_record(place: &dyn Place) {
-    let mut hand = Hand::new(place, "host:1:2");
+    let mut hand = hand(place, "host:1:2");
     let id = enqueue(&mut *hand.store, T, &[new("a")])[0];
     let first = hand.claim(T, 1).remove(0);
     let under_way = hand.store.attempts(id).unwrap();
@@ -21,7 +22,10 @@ pub fn every_outcome_is_on_record(place: &dyn Place) {
     let attempts = hand.store.attempts(id).unwrap();
     let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome.unwrap()).collect();
     assert_eq!(outcomes, [Outcome::Deferred, Outcome::Sent]);
-    assert_eq!((attempts[1].worker.as_str(), attempts[1].detail.as_str()), ("host:1:2", "250 ok"));
+    assert_eq!(
+        (attempts[1].worker.as_str(), attempts[1].detail.as_str()),
+        ("host:1:2", "250 2.0.0 Ok: queued as 4F2")
+    );
     let settled = hand.store.get(id).unwrap().unwrap().summary;
     assert_eq!((settled.status, settled.settled_at, settled.attempts), (Status::Sent, Some(at(32)), 2));
     assert_eq!(hand.store.counts().unwrap().of(Status::Sent), 1);
@@ -29,7 +33,7 @@ pub fn every_outcome_is_on_record(place: &dyn Place) {
 }
 
 pub fn a_late_settlement_changes_nothing_and_leaves_evidence(place: &dyn Place) {
-    let (mut slow, mut quick) = (Hand::new(place, "slow"), Hand::new(place, "quick"));
+    let (mut slow, mut quick) = (hand(place, "slow"), hand(place, "quick"));
     let id = enqueue(&mut *slow.store, T, &[new("a")])[0];
     let lost = slow.claim(T, 1).remove(0);
     slow.worker.begin(0, id).unwrap();
@@ -38,7 +42,10 @@ pub fn a_late_settlement_changes_nothing_and_leaves_evidence(place: &dyn Place) 
     let again = quick.claim(at(200), 1).remove(0);
     assert!(!slow.settle(&lost, at(201), Status::Sent), "the lease is lost");
     assert_eq!(status(&*slow.store, id), Status::Sending);
-    assert_eq!(slow.store.attempts(id).unwrap()[0].late.as_deref(), Some("sent accepted 250 ok"));
+    assert_eq!(
+        slow.store.attempts(id).unwrap()[0].late.as_deref(),
+        Some("sent accepted 250 2.0.0 Ok: queued as 4F2")
+    );
     assert!(quick.settle(&again, at(202), Status::Sent));
     assert!(!quick.settle(&again, at(203), Status::Dead), "and nothing is settled twice");
     assert_eq!(status(&*slow.store, id), Status::Sent);
@@ -46,7 +53,7 @@ pub fn a_late_settlement_changes_nothing_and_leaves_evidence(place: &dyn Place) 
 }
 
 pub fn a_dead_workers_notifications_are_told_apart(place: &dyn Place) {
-    let (mut dead, mut heir) = (Hand::new(place, "dead"), Hand::new(place, "heir"));
+    let (mut dead, mut heir) = (hand(place, "dead"), hand(place, "heir"));
     enqueue(&mut *dead.store, T, &vec![new("a"); 3]);
     let claimed = dead.claim(T, 3);
     dead.worker.begin(0, claimed[1].id).unwrap();
@@ -61,7 +68,7 @@ pub fn a_dead_workers_notifications_are_told_apart(place: &dyn Place) {
 }
 
 pub fn a_living_workers_notifications_are_no_orphans(place: &dyn Place) {
-    let (mut one, mut other) = (Hand::new(place, "one"), Hand::new(place, "other"));
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
     enqueue(&mut *one.store, T, &[new("a")]);
     assert_eq!(one.claim(T, 1).len(), 1);
     let me = other.worker.id();
@@ -86,7 +93,7 @@ pub fn what_passed_its_last_moment_expires(place: &dyn Place) {
 }
 
 pub fn leases_are_extended(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let id = enqueue(&mut *hand.store, T, &[new("a")])[0];
     hand.claim(T, 1);
     let lease = |hand: &Hand| hand.store.get(id).unwrap().unwrap().lease_expires_at;

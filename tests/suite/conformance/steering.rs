@@ -3,7 +3,8 @@
 use notifyctl::model::{Id, Status};
 use notifyctl::store::{Changed, Filter, Selection, Store};
 
-use super::{Hand, Place, T, at, enqueue, new, only, sound, status};
+use super::{Place, T, at, enqueue, hand, new, only, sound, status};
+use crate::support::hand::Hand;
 
 /// One notification in each status.
 fn one_of_each(hand: &mut Hand) -> Vec<(Status, Id)> {
@@ -39,7 +40,7 @@ pub fn each_verb_applies_where_it_is_legal_and_refuses_elsewhere(place: &dyn Pla
         ),
     ];
     for (verb, legal, to) in verbs {
-        let mut hand = Hand::new(place, "h");
+        let mut hand = hand(place, "h");
         let all = one_of_each(&mut hand);
         let ids: Vec<Id> = all.iter().map(|(_, id)| *id).collect();
         let changed = verb(&mut *hand.store, &only(&ids));
@@ -63,8 +64,26 @@ pub fn a_selection_takes_the_oldest_up_to_its_limit(place: &dyn Place) {
     sound(&*store);
 }
 
+pub fn the_oldest_go_first_in_whatever_status_they_are(place: &dyn Place) {
+    let mut store = place.open();
+    let ids = enqueue(&mut *store, T, &vec![new("a"); 3]);
+    store.hold(T, &only(&ids[..1])).unwrap();
+    let which = Selection::Matching { filter: Filter::default(), limit: 2 };
+    assert_eq!(store.cancel(T, &which).unwrap().changed, ids[..2]);
+    sound(&*store);
+}
+
+pub fn an_id_that_is_named_twice_changes_once(place: &dyn Place) {
+    let mut store = place.open();
+    let id = enqueue(&mut *store, T, &[new("a")])[0];
+    let changed = store.cancel(T, &only(&[id, id, 4711, 4711])).unwrap();
+    assert_eq!(changed, Changed { changed: vec![id], refused: Vec::new(), missing: vec![4711] });
+    assert_eq!(store.counts().unwrap().of(Status::Cancelled), 1);
+    sound(&*store);
+}
+
 pub fn requeued_starts_afresh(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let mut short = new("a");
     short.expires_at = Some(at(100));
     let id = enqueue(&mut *hand.store, T, &[short])[0];
@@ -78,7 +97,7 @@ pub fn requeued_starts_afresh(place: &dyn Place) {
 }
 
 pub fn release_waits_for_not_before(place: &dyn Place) {
-    let mut hand = Hand::new(place, "h");
+    let mut hand = hand(place, "h");
     let mut later = new("a");
     later.not_before = Some(at(100));
     let id = enqueue(&mut *hand.store, T, &[later])[0];

@@ -1,0 +1,67 @@
+//! Everything that a store can be asked, against what the rules say.
+
+use notifyctl::model::Id;
+use notifyctl::store::{Attempt, Filter, Notification, Order, Page};
+
+use super::machine::{Machine, said};
+use super::{Agreed, agree};
+
+impl Machine<'_> {
+    /// Everything that can be read, as the last step has left it, by another connection than the one that wrote.
+    pub fn compare(&self) -> Agreed {
+        let page = Page { order: Order::OldestFirst, after: None, limit: Page::LIMIT };
+        let listed = said(self.desk.list(&Filter::default(), &page))?;
+        let rows: Vec<_> = self.model.rows.values().map(|row| row.shown.summary.clone()).collect();
+        agree("list", &listed, &rows)?;
+        agree("counts", &said(self.desk.counts())?, &self.model.counts())?;
+        agree("due", &said(self.desk.due(self.model.now))?, &self.model.due())?;
+        for state in said(self.desk.channels(self.model.now))? {
+            let Some(channel) = self.model.channels.get(&state.channel) else {
+                return Err(format!("channel {} came from nowhere", state.channel));
+            };
+            for (used, shown) in channel.used.iter().zip(&state.rates) {
+                let (least, most) = used.free(self.model.now);
+                let free = shown.rate.limit().saturating_sub(shown.used);
+                if shown.rate != used.rate() || free < least || free > most {
+                    return Err(format!("{} of {} are free, not {least} to {most}", free, shown.rate));
+                }
+            }
+            agree(
+                "a channel",
+                &(state.held, state.breaker),
+                &(channel.held.clone(), channel.breaker.clone()),
+            )?;
+        }
+        for id in self.model.batches.keys() {
+            agree("a batch", &said(self.desk.batch(*id))?, &Some(self.model.batch(*id)))?;
+        }
+        for id in &self.model.ids {
+            self.compare_one(*id)?;
+        }
+        Ok(())
+    }
+
+    fn compare_one(&self, id: Id) -> Agreed {
+        let found = said(self.desk.get(id))?;
+        let attempts = said(self.desk.attempts(id))?;
+        let Some(row) = self.model.rows.get(&id) else {
+            agree("a purged one", &found, &None)?;
+            return agree("its attempts", &attempts, &Vec::<Attempt>::new());
+        };
+        let key = found.as_ref().and_then(|one| one.idempotency_key.clone());
+        match self.model.key_of(id) {
+            Some((must, true)) => agree("the key", &key.as_deref(), &Some(must))?,
+            Some((may, false)) if key.is_some() => agree("the key", &key.as_deref(), &Some(may))?,
+            Some(_) => {}
+            None => agree("the key", &key, &None)?,
+        }
+        let found = found.map(|one| Notification { idempotency_key: None, ..one });
+        agree("a notification", &found.as_ref(), &Some(&row.shown))?;
+        agree("its attempts", &attempts, &row.attempts())
+    }
+
+    /// What `db check` proves.
+    pub fn sound(&self) -> Agreed {
+        agree("db check", &said(self.desk.check())?, &Vec::new())
+    }
+}
