@@ -82,6 +82,24 @@ impl Envelope {
 /// A verdict that is still being made.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 
+/// Where a channel gets what it carries, and where it says what came of each.
+///
+/// All of them are for this channel; nobody else waits for this supply.
+pub trait Supply: Send {
+    /// The next one, if one may begin now. Its attempt is on record as begun when this returns, so it must be
+    /// asked for only when its first byte can leave at once.
+    ///
+    /// While one is under way, one more may be had; until the first has ended, of its message (as opposed
+    /// to its announcement) no byte may leave.
+    fn next(&mut self) -> Option<Envelope>;
+
+    /// What came of the one with this id.
+    fn ended(&mut self, id: Id, verdict: Verdict);
+
+    /// Nothing was sent of the message with this id: it goes back as if it had never begun.
+    fn untried(&mut self, id: Id);
+}
+
 /// A way out of the host.
 pub trait Channel: Send + Sync {
     /// Tries once to hand over `envelope` and says what came of it.
@@ -89,6 +107,19 @@ pub trait Channel: Send + Sync {
     /// Keeps its own limits of time for each phase, so that the future always ends. Dropping the future
     /// abandons the attempt; the caller then records its end as unknown.
     fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a>;
+
+    /// Tries each of `supply` once, one after another, until there is none.
+    ///
+    /// As [`Channel::attempt`] for each; what the future still holds when it is dropped has an unknown end,
+    /// but for what was only announced behind another one.
+    fn carry<'a>(&'a self, supply: &'a mut dyn Supply) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            while let Some(envelope) = supply.next() {
+                let verdict = self.attempt(&envelope).await;
+                supply.ended(envelope.id, verdict);
+            }
+        })
+    }
 
     /// Gives connections back politely (QUIT) at the end of a pass; bounded in time.
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -32,10 +32,10 @@ pub(super) async fn answered(call: &mut Option<Call>) -> Result<Answer, Stopped>
 }
 
 impl Conductor {
-    /// Calls the store when it is free and something waits.
-    pub(super) fn call_store(&mut self, now: Instant) {
-        if self.call.is_some() || self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now) {
-            return;
+    /// Calls the store, which is free, when something waits.
+    pub(super) fn call_store(&mut self, now: Instant) -> Option<Call> {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at > now) {
+            return None;
         }
         // By turns, so that neither starves; what a store in trouble takes first are results.
         let chores = match self.outbox.is_empty() || !self.chores_last && self.trouble.is_none() {
@@ -45,30 +45,29 @@ impl Conductor {
         self.chores_last = chores.is_some();
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         if let Some(chores) = chores {
-            self.call = Some(Box::pin(async move {
+            return Some(Box::pin(async move {
                 let call = store.call(move |store| {
                     let found = chores.perform(store, &clock);
                     Answer::Chores(chores, found)
                 });
                 call.await
             }));
-        } else if let Some(round) = self.load(now) {
-            let mut round = Box::new(round);
-            self.call = Some(Box::pin(async move {
-                let call = store.call(move |store| {
-                    let began = std::time::Instant::now();
-                    round.exchange.now = clock.now().plus(round.lead);
-                    let exchanged = store.exchange(&round.exchange);
-                    Answer::Exchange(round, began.elapsed(), exchanged)
-                });
-                call.await
-            }));
         }
+        let mut round = Box::new(self.load(now)?);
+        Some(Box::pin(async move {
+            let call = store.call(move |store| {
+                let began = std::time::Instant::now();
+                round.exchange.now = clock.now().plus(round.lead);
+                let exchanged = store.exchange(&round.exchange);
+                Answer::Exchange(round, began.elapsed(), exchanged)
+            });
+            call.await
+        }))
     }
 
     /// The store has answered.
     pub(super) fn heed(&mut self, answer: Answer) -> Result<(), Error> {
-        self.call = None;
+        self.calling = false;
         let now = Instant::now();
         match answer {
             Answer::Exchange(round, took, Ok(exchanged)) => {

@@ -1,16 +1,19 @@
-//! The conductor: the one task that owns all that changes, and waits for whatever comes first.
+//! The conductor: all that changes in a run, and the loop that waits for whatever comes first.
+//!
+//! The couriers come to it by themselves for the next notification and with what came of the last
+//! ([`super::courier`]); it is locked for the moment that this takes, and never across a wait.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::Ended;
-use super::calls::{Call, answered};
+use super::calls::answered;
 use super::care::Care;
+use super::courier::courier;
 use super::lane::LaneState;
 use super::outbox::{Origin, Outbox};
 use super::pace::Pace;
@@ -33,7 +36,7 @@ pub(super) enum Phase {
     Abandoned,
 }
 
-/// The one task that owns all that changes.
+/// All that changes in a run.
 pub(super) struct Conductor {
     pub(super) store: Handle,
     pub(super) worker: Box<dyn Worker>,
@@ -43,7 +46,6 @@ pub(super) struct Conductor {
     pub(super) random: fastrand::Rng,
     pub(super) until: Until,
     pub(super) stop: Stop,
-    wake: Arc<Notify>,
     pub(super) observer: Observer,
     /// When it stops claiming, whatever is left.
     ends_at: Option<Instant>,
@@ -51,9 +53,11 @@ pub(super) struct Conductor {
     pub(super) remaining: Option<u64>,
     pub(super) lanes: Vec<LaneState>,
     pub(super) places: Places,
-    pub(super) attempts: JoinSet<Ended>,
     pub(super) outbox: Outbox,
-    pub(super) call: Option<Call>,
+    /// Whether a call to the store is under way.
+    pub(super) calling: bool,
+    /// Whether results come in a stream, so that a round may wait for more of them.
+    pub(super) streaming: bool,
     pub(super) chores_last: bool,
     pub(super) pace: Pace,
     pub(super) care: Care,
@@ -62,6 +66,103 @@ pub(super) struct Conductor {
     /// Why nothing can begin any more.
     pub(super) failure: Option<std::io::Error>,
     pub(super) tally: Tally,
+}
+
+/// Where the couriers find the conductor.
+pub(super) struct Office {
+    conductor: Mutex<Conductor>,
+    /// Rung when the conductor has something to do that nothing else wakes it for.
+    bell: Notify,
+}
+
+impl Office {
+    /// The conductor, for a moment; nobody waits for anything meanwhile.
+    pub(super) fn conductor(&self) -> MutexGuard<'_, Conductor> {
+        self.conductor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+/// Conducts until it is over.
+pub(super) async fn conduct(engine: Engine, identity: Identity) -> Result<Tally, Error> {
+    let wake = Arc::clone(&engine.wake);
+    let conductor = Mutex::new(Conductor::new(engine, identity));
+    let office = Arc::new(Office { conductor, bell: Notify::new() });
+    let mut couriers = JoinSet::new();
+    let outcome = turn(&office, &wake, &mut couriers).await;
+    if outcome.is_err() {
+        office.conductor().leave_evidence();
+    }
+    couriers.shutdown().await;
+    let conductor = Arc::into_inner(office).expect("every courier has gone").conductor;
+    let conductor = conductor.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match outcome {
+        Ok(()) => Ok(conductor.tally),
+        Err(error) => {
+            // Its end must look like a death: the file that tells what had begun stays for others.
+            std::mem::forget(conductor.worker);
+            Err(error)
+        }
+    }
+}
+
+async fn turn(office: &Arc<Office>, wake: &Notify, couriers: &mut JoinSet<()>) -> Result<(), Error> {
+    let stop = office.conductor().stop.clone();
+    let mut finish = pin!(stop.finish.cancelled());
+    let mut drain = pin!(stop.drain.cancelled());
+    let mut abandon = pin!(stop.abandon.cancelled());
+    let mut woken = pin!(wake.notified());
+    let mut rung = pin!(office.bell.notified());
+    let mut alarm = pin!(sleep_until(Instant::now()));
+    let mut call = None;
+    loop {
+        let (next, phase) = {
+            let mut conductor = office.conductor();
+            let now = Instant::now();
+            conductor.heed_time(now);
+            for lane in conductor.send_couriers(now) {
+                couriers.spawn(courier(Arc::clone(office), lane, Arc::clone(&conductor.lanes[lane].lane)));
+            }
+            if call.is_none() {
+                call = conductor.call_store(now);
+                conductor.calling = call.is_some();
+            }
+            if conductor.is_over(now) {
+                return conductor.failure.take().map_or(Ok(()), |error| Err(Error::Worker(error)));
+            }
+            (conductor.next_alarm(now), conductor.phase)
+        };
+        if phase == Phase::Abandoned {
+            couriers.abort_all();
+        }
+        // One that rings early does no harm, and leaving it alone costs nothing.
+        if next < alarm.deadline() || alarm.is_elapsed() {
+            alarm.as_mut().reset(next);
+        }
+        tokio::select! {
+            biased;
+            () = &mut abandon, if phase != Phase::Abandoned => office.conductor().abandon(),
+            () = &mut drain, if matches!(phase, Phase::Running | Phase::Draining(None)) => {
+                let until = Instant::now() + stop.bound;
+                office.conductor().drain(Some(until));
+            }
+            () = &mut finish, if phase == Phase::Running => office.conductor().drain(None),
+            answer = answered(&mut call), if call.is_some() => {
+                call = None;
+                office.conductor().heed(answer?)?;
+            }
+            Some(_) = couriers.join_next() => {}
+            () = &mut rung => rung.set(office.bell.notified()),
+            () = &mut woken => {
+                woken.set(wake.notified());
+                office.conductor().look_again(Instant::now());
+            }
+            () = &mut alarm => {}
+        }
+    }
 }
 
 impl Conductor {
@@ -89,73 +190,21 @@ impl Conductor {
             random: engine.random,
             until: engine.until,
             stop: engine.stop,
-            wake: engine.wake,
             observer: engine.observer,
             ends_at: engine.budget.max_time.map(|time| now + time),
             remaining: engine.budget.limit,
             care: Care::new(&lanes, now),
             lanes,
             places: Places::new(places),
-            attempts: JoinSet::new(),
             outbox: Outbox::default(),
-            call: None,
+            calling: false,
+            streaming: false,
             chores_last: false,
             pace: Pace::new(),
             trouble: None,
             phase: Phase::Running,
             failure: None,
             tally: Tally { started_at, ended_at: started_at, ..Tally::default() },
-        }
-    }
-
-    /// Conducts until it is over.
-    pub(super) async fn conduct(mut self) -> Result<Tally, Error> {
-        match self.turn().await {
-            Ok(()) => Ok(self.tally),
-            Err(error) => {
-                self.leave_evidence();
-                // Its end must look like a death: the file that tells what had begun stays for others.
-                std::mem::forget(self.worker);
-                Err(error)
-            }
-        }
-    }
-
-    async fn turn(&mut self) -> Result<(), Error> {
-        let (stop, wake) = (self.stop.clone(), Arc::clone(&self.wake));
-        let mut finish = pin!(stop.finish.cancelled());
-        let mut drain = pin!(stop.drain.cancelled());
-        let mut abandon = pin!(stop.abandon.cancelled());
-        let mut woken = pin!(wake.notified());
-        let mut alarm = pin!(sleep_until(Instant::now()));
-        loop {
-            let now = Instant::now();
-            self.heed_time(now);
-            self.begin_attempts(now);
-            self.call_store(now);
-            if self.is_over(now) {
-                return self.failure.take().map_or(Ok(()), |error| Err(Error::Worker(error)));
-            }
-            let next = self.next_alarm(now);
-            // One that rings early does no harm, and leaving it alone costs nothing.
-            if next < alarm.deadline() || alarm.is_elapsed() {
-                alarm.as_mut().reset(next);
-            }
-            tokio::select! {
-                biased;
-                () = &mut abandon, if self.phase != Phase::Abandoned => self.abandon(),
-                () = &mut drain, if matches!(self.phase, Phase::Running | Phase::Draining(None)) => {
-                    self.drain(Some(Instant::now() + self.stop.bound));
-                }
-                () = &mut finish, if self.phase == Phase::Running => self.drain(None),
-                answer = answered(&mut self.call), if self.call.is_some() => self.heed(answer?)?,
-                Some(ended) = self.attempts.join_next_with_id() => self.collect(ended),
-                () = &mut woken => {
-                    woken.set(wake.notified());
-                    self.look_again(Instant::now());
-                }
-                () = &mut alarm => {}
-            }
         }
     }
 
@@ -192,7 +241,7 @@ impl Conductor {
 
     /// Whether nothing is in hand, and nothing is waited for.
     fn is_over(&self, now: Instant) -> bool {
-        let in_hand = self.call.is_some()
+        let in_hand = self.calling
             || !self.outbox.is_empty()
             || !self.care.switched_off.is_empty()
             || self.places.under_way() > 0
@@ -215,15 +264,19 @@ impl Conductor {
         }
         let begins = self.lanes.iter().filter_map(|lane| lane.begins_at(now));
         next = begins.fold(next, Instant::min);
-        if self.call.is_some() {
+        if self.calling {
             return next;
         }
         if let Some(trouble) = &self.trouble {
             return next.min(trouble.retry_at);
         }
+        let ripe_at = self.ripe_at(now);
+        next = ripe_at.map_or(next, |at| next.min(at));
         next = next.min(self.care.next(!self.is_draining()));
         if self.may_claim() && self.remaining != Some(0) {
-            let looks = self.lanes.iter().filter(|lane| lane.wish() > 0).map(LaneState::look_at);
+            // While a round waits for results, only those that have little left do not wait with it.
+            let wants = |lane: &&LaneState| if ripe_at.is_some() { lane.runs_dry() } else { lane.wish() > 0 };
+            let looks = self.lanes.iter().filter(wants).map(LaneState::look_at);
             next = looks.fold(next, Instant::min);
         }
         next

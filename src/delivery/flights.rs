@@ -1,91 +1,82 @@
 //! The conductor and the attempts: how they begin, how they end, and what a lane in trouble does.
 
-use std::sync::Arc;
-
-use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::LOG_TARGET;
-use super::attempt::{Ended, attempt, envelope, unknown};
 use super::conductor::{Conductor, Phase};
+use super::courier::unknown;
 use super::outbox::Origin;
 use super::places::Flight;
 use super::round::is_trouble;
+use crate::channel::{self, Envelope};
 use crate::model::{Reason, Verdict};
+use crate::store::{Claimed, Identity};
 
 impl Conductor {
-    /// Begins attempts while there are permits and places.
-    pub(super) fn begin_attempts(&mut self, now: Instant) {
-        // What is sent while results find no room would be sent again.
-        if self.is_draining() || self.trouble.is_some() {
-            return;
+    /// The lanes for which couriers set out now, each as often as one does.
+    pub(super) fn send_couriers(&mut self, now: Instant) -> Vec<usize> {
+        let mut out = Vec::new();
+        if !self.may_begin() {
+            return out;
         }
-        for number in 0..self.lanes.len() {
-            while self.begin_one(number, now) {}
+        let mut free = self.places.free();
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            let wanted = lane.couriers_wanted(now).min(free);
+            free -= wanted;
+            lane.couriers += wanted;
+            out.extend(std::iter::repeat_n(number, wanted));
         }
+        out
     }
 
-    /// Begins one attempt on a lane, if there is a place and one that waits. Says whether to go on.
-    fn begin_one(&mut self, number: usize, now: Instant) -> bool {
-        let Some(place) = self.places.next_free() else { return false };
-        let lane = &mut self.lanes[number];
-        let Some(mut claimed) = lane.next_ready(now) else { return false };
-        let started_at = self.clock.now();
-        if lane.is_late(started_at) {
-            // It would begin so long after the moment that counts that a window could hold too many.
-            self.give_back(claimed);
-            self.give_back_ready_of(number);
-            return false;
-        }
-        if claimed.expires_at.is_some_and(|at| at <= started_at) {
-            self.give_back(claimed);
-            self.care.sweep_at(now);
-            return true;
-        }
-        if let Err(error) = self.worker.begin(place, claimed.id) {
-            // Nothing may begin that is not on record; what has begun is finished.
-            self.give_back(claimed);
-            self.failure = Some(error);
-            self.drain(None);
-            return false;
-        }
-        // Asked after it was put on record: who takes us for hung from here on sees it there.
-        if self.heed_hang() {
-            self.give_back(claimed);
-            return false;
-        }
-        let envelope = envelope(&mut claimed, &self.identity);
-        let lane = &mut self.lanes[number];
-        lane.began();
-        let lane = Arc::clone(&lane.lane);
-        self.places.occupy(Flight { lane: number, claimed, started_at, since: now, task: None });
-        let task = self.attempts.spawn(attempt(lane, place, envelope));
-        self.places.set_task(place, task.id());
-        true
+    /// Whether anything may begin. What is sent while results find no room would be sent again.
+    fn may_begin(&self) -> bool {
+        !self.is_draining() && self.trouble.is_none()
     }
 
-    /// An attempt has ended, and perhaps others with it.
-    pub(super) fn collect(&mut self, first: Result<(task::Id, Ended), JoinError>) {
-        let now = Instant::now();
-        let mut next = Some(first);
-        while let Some(ended) = next {
-            match ended {
-                Ok((_, ended)) => self.ended(ended.place, ended.verdict, now),
-                Err(error) => self.broke(&error, now),
+    /// Begins the next attempt on a lane, if one waits and there is a place; `ahead` of its turn behind
+    /// one that is under way.
+    pub(super) fn begin(&mut self, number: usize, now: Instant, ahead: bool) -> Option<(usize, Envelope)> {
+        loop {
+            if !self.may_begin() {
+                return None;
             }
-            next = self.attempts.try_join_next_with_id();
+            let place = self.places.next_free()?;
+            let lane = &mut self.lanes[number];
+            let mut claimed = lane.next_ready(now)?;
+            let started_at = self.clock.now();
+            if lane.is_late(started_at) {
+                // It would begin so long after the moment that counts that a window could hold too many.
+                self.give_back(claimed);
+                self.give_back_ready_of(number);
+                return None;
+            }
+            if claimed.expires_at.is_some_and(|at| at <= started_at) {
+                self.give_back(claimed);
+                self.care.sweep_at(now);
+                continue;
+            }
+            if let Err(error) = self.worker.begin(place, claimed.id) {
+                // Nothing may begin that is not on record; what has begun is finished.
+                self.give_back(claimed);
+                self.failure = Some(error);
+                self.drain(None);
+                return None;
+            }
+            // Asked after it was put on record: who takes us for hung from here on sees it there.
+            if self.heed_hang() {
+                self.give_back(claimed);
+                return None;
+            }
+            let envelope = envelope(&mut claimed, &self.identity);
+            self.lanes[number].began();
+            self.places.occupy(Flight { lane: number, claimed, started_at, since: now, ahead });
+            return Some((place, envelope));
         }
     }
 
-    /// An attempt's task ended without a verdict: its channel panicked while it was being cleared away.
-    fn broke(&mut self, error: &JoinError, now: Instant) {
-        let place = self.places.occupied().find(|(_, flight)| flight.task == Some(error.id()));
-        if let Some((place, _)) = place {
-            self.ended(place, unknown(Reason::LocalError, "the channel panicked after the attempt"), now);
-        }
-    }
-
-    fn ended(&mut self, place: usize, verdict: Verdict, now: Instant) {
+    /// The attempt at `place` has ended.
+    pub(super) fn ended(&mut self, place: usize, verdict: Verdict, now: Instant) {
         let Some(flight) = self.places.end(place) else { return };
         let Flight { lane, claimed, started_at, since, .. } = flight;
         self.lanes[lane].ended();
@@ -97,7 +88,32 @@ impl Conductor {
         let worker = self.worker.id();
         let settlement = self.decide(lane, claimed, worker, started_at, verdict);
         let took = now.saturating_duration_since(since);
-        self.outbox.settle(settlement, Origin::Place { lane, place, took });
+        self.outbox.settle(settlement, Origin::Place { lane, place, took }, now);
+    }
+
+    /// Nothing was sent of what is at `place`: it goes back as if it had never begun.
+    pub(super) fn untried(&mut self, place: usize) {
+        let Some(Flight { lane, claimed, .. }) = self.places.end(place) else { return };
+        self.lanes[lane].ended();
+        self.lanes[lane].committed();
+        self.lanes[lane].look_by(Instant::now());
+        // Where that cannot be written, a crash before the next commit makes it unknown instead.
+        if let Err(error) = self.worker.forget(place) {
+            log::warn!(target: LOG_TARGET, "take back what had not begun: {error}");
+        }
+        self.places.release(place);
+        self.give_back(claimed);
+    }
+
+    /// Whether the conductor should look, since the results that wait should leave now.
+    pub(super) fn wants_round(&self, now: Instant) -> bool {
+        // The first one of a stream sets the alarm for all of them.
+        !self.calling && (self.outbox.settle.len() == 1 || self.ripe_at(now).is_none())
+    }
+
+    /// Whether the conductor should look, since a lane has little left.
+    pub(super) fn wants_more(&self, now: Instant) -> bool {
+        !self.calling && self.lanes.iter().any(|lane| lane.look_at() <= now && lane.runs_dry())
     }
 
     /// The other side has gone for good: the channel is held, and what waits for it is not burnt.
@@ -123,16 +139,35 @@ impl Conductor {
         }
     }
 
-    /// Abandons what is under way; nobody will see its end.
+    /// Abandons what is under way; nobody will see its end. What was only announced has not been sent.
     pub(super) fn abandon(&mut self) {
         self.phase = Phase::Abandoned;
         self.give_back_ready();
-        // Dropping it drops the attempts.
-        self.attempts = JoinSet::new();
         let now = Instant::now();
-        let places: Vec<_> = self.places.occupied().map(|(place, _)| place).collect();
-        for place in places {
-            self.ended(place, unknown(Reason::NoAnswer, "abandoned: the worker had to end"), now);
+        let places: Vec<_> = self.places.occupied().map(|(place, flight)| (place, flight.ahead)).collect();
+        for (place, ahead) in places {
+            match ahead {
+                true => self.untried(place),
+                false => {
+                    let verdict = unknown(Reason::NoAnswer, "abandoned: the worker had to end");
+                    self.ended(place, verdict, now);
+                }
+            }
         }
+    }
+}
+
+/// Moves what is to be told out of `claimed`.
+fn envelope(claimed: &mut Claimed, identity: &Identity) -> Envelope {
+    Envelope {
+        id: claimed.id,
+        stable_id: channel::stable_id(&identity.store_id, claimed.id),
+        message_domain: identity.message_domain.clone(),
+        channel: claimed.channel.clone(),
+        attempt: claimed.attempt,
+        created_at: claimed.created_at,
+        user_id: claimed.user_id.take(),
+        priority: claimed.priority,
+        content: std::mem::take(&mut claimed.content),
     }
 }

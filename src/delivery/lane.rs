@@ -48,7 +48,9 @@ pub(super) struct LaneState {
     ready_bytes: usize,
     /// The size of what was claimed last, on average.
     typical_bytes: usize,
-    /// Attempts under way.
+    /// Couriers that have set out; each carries one at a time.
+    pub(super) couriers: usize,
+    /// Attempts under way, those announced behind another one included.
     under_way: usize,
     /// Places taken: attempts under way, and results on their way into the store.
     occupied: usize,
@@ -81,6 +83,7 @@ impl LaneState {
             ready: VecDeque::new(),
             ready_bytes: 0,
             typical_bytes: 0,
+            couriers: 0,
             under_way: 0,
             occupied: 0,
             places,
@@ -96,9 +99,18 @@ impl LaneState {
         }
     }
 
-    /// The next one to attempt, if there is a permit and a place.
+    /// How many couriers may set out: there is a permit and something to carry for each.
+    pub(super) fn couriers_wanted(&self, now: Instant) -> usize {
+        if self.begins_at > now {
+            return 0;
+        }
+        let permits = self.lane.max_in_flight.saturating_sub(self.couriers);
+        permits.min(self.ready.len()).min(self.places.saturating_sub(self.occupied))
+    }
+
+    /// The next one to attempt, if it may begin and there is a place.
     pub(super) fn next_ready(&mut self, now: Instant) -> Option<Claimed> {
-        if self.begins_at > now || self.under_way >= self.lane.max_in_flight || self.occupied >= self.places {
+        if self.begins_at > now || self.occupied >= self.places {
             return None;
         }
         let claimed = self.ready.pop_front()?;
@@ -164,6 +176,11 @@ impl LaneState {
             bytes => WAITING_BYTES.saturating_sub(self.ready_bytes) / bytes,
         };
         (self.window - self.ready.len()).min(room.max(free.saturating_sub(self.ready.len())))
+    }
+
+    /// Whether it has little left, and should ask the store for more without waiting for anything else.
+    pub(super) fn runs_dry(&self) -> bool {
+        self.ready.len() <= self.window / 4 && self.wish() > 0
     }
 
     /// When it wants to ask the store again.

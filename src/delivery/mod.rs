@@ -9,10 +9,10 @@
 //! before is back, so that a result waits for at most two commits, and a commit carries as much as came
 //! together meanwhile: small when little happens, large under load.
 
-mod attempt;
 mod calls;
 mod care;
 mod conductor;
+mod courier;
 mod error;
 mod flights;
 mod lane;
@@ -117,7 +117,7 @@ pub struct Stop {
 pub async fn run(engine: Engine) -> Result<Tally, Error> {
     let identity = engine.store.call(|store| store.identity()).await??;
     let channels: Vec<_> = engine.lanes.iter().map(|lane| Arc::clone(&lane.channel)).collect();
-    let outcome = conductor::Conductor::new(engine, identity).conduct().await;
+    let outcome = conductor::conduct(engine, identity).await;
     join_all(channels.iter().map(|channel| channel.close())).await;
     outcome
 }

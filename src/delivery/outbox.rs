@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::store::{Claimed, GiveBack, Settlement};
 
 /// What waits for the next call to the store.
@@ -11,6 +13,8 @@ pub(super) struct Outbox {
     pub(super) settle: Vec<Settlement>,
     pub(super) origins: Vec<Origin>,
     pub(super) give_back: Vec<GiveBack>,
+    /// Since when the first of them waits.
+    pub(super) since: Option<Instant>,
 }
 
 /// Whose attempt a result is of.
@@ -45,7 +49,8 @@ impl Outbox {
         self.settle.is_empty() && self.give_back.is_empty()
     }
 
-    pub(super) fn settle(&mut self, settlement: Settlement, origin: Origin) {
+    pub(super) fn settle(&mut self, settlement: Settlement, origin: Origin, now: Instant) {
+        self.since.get_or_insert(now);
         self.settle.push(settlement);
         self.origins.push(origin);
     }
@@ -65,6 +70,7 @@ impl Outbox {
         taken.settle.append(&mut self.settle);
         taken.origins.append(&mut self.origins);
         taken.give_back.append(&mut self.give_back);
+        taken.since = taken.since.or(self.since);
         *self = taken;
     }
 }

@@ -1,7 +1,5 @@
 //! The places of a worker: one per attempt, from before its first byte until its result is committed.
 
-use tokio::task;
-
 use tokio::time::Instant;
 
 use crate::model::Timestamp;
@@ -15,7 +13,8 @@ pub(super) struct Flight {
     pub(super) claimed: Claimed,
     pub(super) started_at: Timestamp,
     pub(super) since: Instant,
-    pub(super) task: Option<task::Id>,
+    /// Announced behind another one: of the message itself nothing has been sent.
+    pub(super) ahead: bool,
 }
 
 /// All places of a worker.
@@ -37,6 +36,11 @@ impl Places {
     /// How many attempts are under way.
     pub(super) fn under_way(&self) -> usize {
         self.under_way
+    }
+
+    /// How many places are free.
+    pub(super) fn free(&self) -> usize {
+        self.free.len()
     }
 
     /// A place that is free, if there is one; it stays free until it is occupied.
@@ -68,10 +72,10 @@ impl Places {
         self.flights.iter().enumerate().filter_map(|(place, flight)| Some((place, flight.as_ref()?)))
     }
 
-    /// Remembers which task makes the attempt at `place`.
-    pub(super) fn set_task(&mut self, place: usize, task: task::Id) {
+    /// The attempt at `place` is no longer behind another one.
+    pub(super) fn comes_up(&mut self, place: usize) {
         if let Some(flight) = &mut self.flights[place] {
-            flight.task = Some(task);
+            flight.ahead = false;
         }
     }
 }

@@ -11,6 +11,13 @@ use super::{care::Found, record};
 use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
 
+/// How long a result waits for others while they come in a stream.
+const LINGER: Duration = Duration::from_millis(4);
+
+/// How many results make a stream, when one round has carried them; and how many leave at once.
+const STREAM: usize = 32;
+const ENOUGH: usize = 384;
+
 /// Whether the whole channel is kept back after this verdict (model::Breaker).
 pub(super) fn is_trouble(verdict: &Verdict) -> bool {
     verdict.scope == Scope::Channel || verdict.retry_after.is_some()
@@ -27,8 +34,24 @@ pub(super) struct Round {
 }
 
 impl Conductor {
+    /// When the next round leaves, if it waits for more results and for nothing else.
+    ///
+    /// Under load each commit should carry many, for what it costs is mostly the same; a few
+    /// milliseconds are what a crash may then repeat. Otherwise a result leaves at once.
+    pub(super) fn ripe_at(&self, now: Instant) -> Option<Instant> {
+        let waits = self.streaming
+            && self.outbox.settle.len() < ENOUGH
+            && self.outbox.give_back.is_empty()
+            && !self.is_draining()
+            && !self.lanes.iter().any(|lane| lane.look_at() <= now && lane.runs_dry());
+        self.outbox.since.filter(|_| waits).map(|since| since + LINGER).filter(|at| *at > now)
+    }
+
     /// Loads what waits at `now`; `None` when nothing does.
     pub(super) fn load(&mut self, now: Instant) -> Option<Round> {
+        if self.ripe_at(now).is_some() {
+            return None;
+        }
         let claimers = self.claimers(now);
         if claimers.is_empty() && self.outbox.is_empty() {
             return None;
@@ -84,6 +107,7 @@ impl Conductor {
         let Round { exchange, origins, claimers, lead } = round;
         self.tally.ended_at = self.clock.now();
         let fit = self.pace.judge(took);
+        self.streaming = exchange.settle.len() >= STREAM;
         for ((settlement, origin), settled) in exchange.settle.into_iter().zip(origins).zip(exchanged.settled)
         {
             self.settled(&settlement, origin, settled, now);
@@ -104,7 +128,8 @@ impl Conductor {
         let Round { exchange, origins, .. } = round;
         let claims: u64 = exchange.claim.iter().map(|claim| u64::from(claim.limit)).sum();
         self.remaining = self.remaining.map(|remaining| remaining + claims);
-        self.outbox.restore(Outbox { settle: exchange.settle, origins, give_back: exchange.give_back });
+        let Exchange { settle, give_back, .. } = exchange;
+        self.outbox.restore(Outbox { settle, origins, give_back, since: None });
     }
 
     fn settled(&mut self, settlement: &Settlement, origin: Origin, settled: bool, now: Instant) {
@@ -191,7 +216,7 @@ impl Conductor {
             let verdict =
                 Verdict::new(Outcome::Unknown, Reason::WorkerDied, "the worker died during the attempt");
             let settlement = self.decide(lane, orphan.claimed, orphan.worker, orphan.claimed_at, verdict);
-            self.outbox.settle(settlement, Origin::Orphan { lane });
+            self.outbox.settle(settlement, Origin::Orphan { lane }, now);
         }
     }
 

@@ -20,6 +20,9 @@ pub trait Worker: Send + Sync {
     /// `place` belongs to one notification from here until its settlement is committed.
     fn begin(&self, place: usize, id: Id) -> io::Result<()>;
 
+    /// Takes back what [`Worker::begin`] left at `place`: nothing of it has been sent.
+    fn forget(&self, place: usize) -> io::Result<()>;
+
     /// Leaves a sign of life that holds for `lease`; without another one by then, others take this process for
     /// hung, and what it has in hand for their own. Time in which the machine is suspended counts.
     fn beat(&self, lease: Duration) -> io::Result<()>;

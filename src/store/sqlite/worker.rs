@@ -71,6 +71,10 @@ impl Worker for LocalWorker {
         self.file.write_all_at(&id.to_le_bytes(), PLACES_AT + 8 * place as u64)
     }
 
+    fn forget(&self, place: usize) -> io::Result<()> {
+        self.begin(place, 0)
+    }
+
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.file.write_all_at(&beat(lease), BEAT_AT)
     }
@@ -221,10 +225,12 @@ mod tests {
         worker.begin(0, 7).unwrap();
         worker.begin(5, 9).unwrap();
         worker.begin(0, 8).unwrap();
+        worker.begin(6, 10).unwrap();
+        worker.forget(6).unwrap();
         // Dies: the lock goes, the file stays.
         worker.file.unlock().unwrap();
         let Seen::Lost(begun) = look(&database, worker.id(), LEASE).unwrap() else { panic!("dead") };
-        assert_eq!([7, 8, 9].map(|id| begun.holds(id)), [false, true, true]);
+        assert_eq!([7, 8, 9, 10].map(|id| begun.holds(id)), [false, true, true, false]);
     }
 
     #[test]

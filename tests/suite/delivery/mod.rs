@@ -333,6 +333,10 @@ impl Worker for Counting {
         }
     }
 
+    fn forget(&self, place: usize) -> io::Result<()> {
+        self.worker.forget(place)
+    }
+
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.beats.fetch_add(1, Relaxed);
         self.worker.beat(lease.min(self.longest_lease))
