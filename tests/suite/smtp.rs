@@ -245,13 +245,22 @@ async fn one_bad_address_leaves_the_connection_to_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_relay_that_wants_a_message_for_nobody_gets_none() {
-    let script = Script::polite().on_nth(0, "RCPT", Act::Say("550 5.1.1 unknown"));
-    let script = script.on("DATA", Act::Say("354 go ahead"));
-    let peer = Peer::start(vec![script, Script::polite()]);
+async fn a_relay_that_wants_a_message_for_nobody_gets_the_dot_alone() {
+    let refused = Script::polite().on_nth(0, "RCPT", Act::Say("550 5.1.1 unknown"));
+    let peer = Peer::start(vec![refused.on_nth(0, "DATA", Act::Say("354 go ahead"))]);
     let channel = channel(options(&peer));
     let verdict = channel.attempt(&envelope("x")).await;
     assert_eq!(verdict.reason, Reason::RecipientRejected, "{verdict:?}");
+    assert_eq!(came_to(&channel.attempt(&envelope("y")).await), SENT);
+    let seen = peer.seen();
+    assert_eq!((seen.len(), seen[0].messages.len()), (1, 1), "the connection was kept");
+    assert_eq!(seen[0].commands[3..6], ["DATA", ".", "MAIL FROM:<notifyctl@host.example.org> SIZE=358"]);
+
+    // With the sender refused, a dot alone would be a message to the recipient.
+    let refused = Script::polite().on_nth(0, "MAIL", Act::Say("552 5.3.4 too large"));
+    let peer = Peer::start(vec![refused.on_nth(0, "DATA", Act::Say("354 go ahead")), Script::polite()]);
+    let channel = self::channel(options(&peer));
+    assert_eq!(channel.attempt(&envelope("x")).await.outcome, Outcome::Rejected);
     assert_eq!(came_to(&channel.attempt(&envelope("y")).await), SENT);
     let messages: Vec<usize> = peer.seen().iter().map(|seen| seen.messages.len()).collect();
     assert_eq!(messages, [0, 1]);

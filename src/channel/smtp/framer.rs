@@ -1,14 +1,14 @@
-//! Cuts what a relay says into replies, and makes each fit for lettre's parser. Pure; reads nothing itself.
+//! Cuts what a relay says into replies, and makes each fit to be read. Pure; reads nothing itself.
 //!
-//! lettre reads a line to its end before it looks at its length, and takes neither a bare code, nor LF alone
-//! at a line's end, nor bytes that are no UTF-8. RFC 5321 section 4.2 asks a client to go by the code alone,
-//! and after the final dot a reply that cannot be read means a duplicate; so replies are made readable here:
-//! long ones cut, odd ones straightened. What stands behind a reply waits until the next one is awaited.
+//! RFC 5321 section 4.2 asks a client to go by the code alone, and after the final dot a reply that cannot be
+//! read means a duplicate; so replies are made readable here: long ones cut, odd ones (a bare code, LF alone
+//! at a line's end, bytes that are no UTF-8) straightened. What stands behind a reply waits until the next one
+//! is awaited.
 
-/// The most bytes of a line that are kept; lettre takes 1,000.
+/// The most bytes of a line that are kept.
 const LINE_LIMIT: usize = 900;
 
-/// The most lines of a reply that are kept, beside the last one; lettre takes 100,000 bytes in all.
+/// The most lines of a reply that are kept, beside the last one.
 const LINES_LIMIT: usize = 64;
 
 /// Where in a reply we are.
@@ -25,25 +25,31 @@ impl Framer {
     ///
     /// Says how many bytes were taken, and whether the reply is complete.
     pub fn take(&mut self, raw: &[u8], reply: &mut Vec<u8>) -> (usize, bool) {
-        for (at, &byte) in raw.iter().enumerate() {
-            if byte != b'\n' {
-                if self.line.len() < LINE_LIMIT {
-                    self.line.push(byte);
-                }
-                continue;
+        let mut taken = 0;
+        for piece in raw.split_inclusive(|b| *b == b'\n') {
+            taken += piece.len();
+            let (text, ends) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            let room = LINE_LIMIT - self.line.len();
+            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            if !ends {
+                break;
             }
-            let line = std::mem::take(&mut self.line);
+            let line = &self.line;
             let goes_on = line.len() > 3 && line[3] == b'-' && line[..3].iter().all(u8::is_ascii_digit);
             if !goes_on || self.lines < LINES_LIMIT {
-                tidy(&line, reply);
+                tidy(line, reply);
             }
+            self.line.clear();
             self.lines += 1;
             if !goes_on {
                 self.lines = 0;
-                return (at + 1, true);
+                return (taken, true);
             }
         }
-        (raw.len(), false)
+        (taken, false)
     }
 }
 
@@ -65,7 +71,7 @@ fn tidy(line: &[u8], reply: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lettre::transport::smtp::response::Response;
+    use crate::channel::smtp::reply::Reply;
     use proptest::prelude::*;
 
     /// Everything that is said, as replies, fed in pieces of `size` bytes.
@@ -110,8 +116,8 @@ mod tests {
         said.extend_from_slice(b"550 end\r\n");
         let replies = replies(&said, 4_096);
         assert!(replies[0].len() < 100_000, "{}", replies[0].len());
-        let reply: Response = replies[0].parse().unwrap();
-        assert_eq!((u16::from(reply.code()), reply.message().last()), (550, Some("end")));
+        let reply = Reply::parse(replies[0].as_bytes()).unwrap();
+        assert_eq!((reply.code, reply.lines.last().unwrap().as_str()), (550, "end"));
     }
 
     proptest! {
@@ -124,8 +130,8 @@ mod tests {
         fn any_well_formed_reply_is_parsed(code in 200u16..560, text in "[ -~é]{0,2000}") {
             prop_assume!(matches!(code / 100, 2..=5) && code / 10 % 10 <= 5);
             let replies = replies(format!("{code}-{text}\r\n{code} {text}\n").as_bytes(), 7);
-            let reply: Response = replies[0].parse().unwrap();
-            prop_assert_eq!(u16::from(reply.code()), code);
+            let reply = Reply::parse(replies[0].as_bytes()).unwrap();
+            prop_assert_eq!(reply.code, code);
         }
     }
 }

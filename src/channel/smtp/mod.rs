@@ -1,13 +1,15 @@
 //! The smtp kind: one notification as one mail to a relay, over connections that are reused.
 //!
-//! lettre builds commands, parses replies and holds the connection; what it measures badly or not at all is
-//! done here: limits of time for every phase, one transaction per message without giving up the connection,
-//! replies of any size, and TLS that cannot be talked away. What an answer means is [`classify`]'s alone.
+//! lettre builds messages, commands and logins; the connection is our own: limits of time for every phase, one
+//! transaction per message without giving up the connection, messages announced behind one another
+//! ([`carrier`]), replies of any size, and TLS that cannot be talked away. What an answer means is
+//! [`classify`]'s alone.
 //!
 //! Chooses no relay but the configured one, follows no MX record, retries nothing: a pooled connection that
 //! turns out to be gone is replaced by a fresh one, and that is still the same attempt (RFC 5321 section
 //! 4.5.4.1 leaves retries to a queue).
 
+mod carrier;
 mod classify;
 mod framer;
 mod login;
@@ -20,19 +22,20 @@ mod transaction;
 mod wire;
 
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 
 use lettre::message::Mailbox;
 use rustls::pki_types::ServerName;
 
 pub use options::{Mechanism, Options, Timeouts, Tls};
 
+use self::carrier::One;
 use self::login::Login;
 use self::opening::Opener;
 use self::pool::Pool;
-use self::session::Session;
-use self::transaction::{After, Letter, Stop};
+use self::transaction::Letter;
 use super::tls::Trust;
-use super::{Attempt, BuildError, Channel, Envelope, mail, recipient};
+use super::{Attempt, BuildError, Channel, Envelope, Supply, mail, recipient};
 use crate::model::{Outcome, Reason, Verdict};
 
 /// A channel of kind `smtp`.
@@ -40,6 +43,8 @@ pub struct Smtp {
     from: Option<Mailbox>,
     opener: Opener,
     pool: Pool,
+    /// Whether every message is sent by itself: announcing one behind another has gone wrong.
+    singly: AtomicBool,
 }
 
 impl Smtp {
@@ -72,29 +77,7 @@ impl Smtp {
             hello,
             timeouts: options.timeouts,
         };
-        Ok(Self { from, opener, pool: Pool::default() })
-    }
-
-    async fn try_once(&self, envelope: &Envelope) -> Verdict {
-        let letter = match self.letter(envelope) {
-            Ok(letter) => letter,
-            Err(verdict) => return verdict,
-        };
-        if let Some(mut session) = self.pool.take() {
-            match session.send(&letter, &self.opener.timeouts).await {
-                Err((stop, _)) if stop.is_stale() => {
-                    log::debug!("{}: an idle connection was gone, opening another", self.opener.host);
-                }
-                result => return self.finish(session, result).await,
-            }
-        }
-        match self.opener.open().await {
-            Ok(mut session) => {
-                let result = session.send(&letter, &self.opener.timeouts).await;
-                self.finish(session, result).await
-            }
-            Err(verdict) => verdict,
-        }
+        Ok(Self { from, opener, pool: Pool::default(), singly: AtomicBool::new(false) })
     }
 
     fn letter(&self, envelope: &Envelope) -> Result<Letter, Verdict> {
@@ -102,30 +85,21 @@ impl Smtp {
         let message = mail::build(envelope, &from)?;
         let to = recipient::mailbox(&envelope.content.recipient)
             .map_err(|problem| Verdict::new(Outcome::Rejected, Reason::Unsendable, &problem.to_string()))?;
-        Ok(Letter { from: from.email, to: to.email, message })
-    }
-
-    /// Keeps the connection where that is possible, and says what it all means.
-    async fn finish(&self, mut session: Session, result: Result<reply::Reply, (Stop, After)>) -> Verdict {
-        let (verdict, after) = match result {
-            Ok(reply) => (Verdict::sent(&reply.line()), After::Ready),
-            Err((stop, after)) => (stop.verdict(), after),
-        };
-        let usable = match after {
-            After::Ready => true,
-            After::NeedsReset => session.reset().await,
-            After::Unusable => false,
-        };
-        if usable {
-            self.pool.give_back(session).await;
-        }
-        verdict
+        Ok(Letter { id: envelope.id, from: from.email, to: to.email, message })
     }
 }
 
 impl Channel for Smtp {
     fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
-        Box::pin(self.try_once(envelope))
+        Box::pin(async move {
+            let mut one = One::new(envelope);
+            self.carry_all(&mut one).await;
+            one.verdict()
+        })
+    }
+
+    fn carry<'a>(&'a self, supply: &'a mut dyn Supply) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(self.carry_all(supply))
     }
 
     fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

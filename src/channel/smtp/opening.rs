@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream as _};
 use lettre::transport::smtp::commands::{Auth, Ehlo, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 use super::classify::{Stage, refusal, silence};
 use super::login::Login;
 use super::options::{Timeouts, Tls};
-use super::reply::{Broken, Features, Reply, outcome};
+use super::reply::{Broken, Features, Reply};
 use super::session::Session;
 use super::wire::Wire;
 use crate::channel::tls::Trust;
@@ -85,11 +84,11 @@ impl Opener {
     async fn steps(&self, tls: Tls) -> Result<Session, Trouble> {
         let stream = self.connect().await?;
         let hello = self.client_id(&stream);
-        let wire = Wire::new(stream);
+        let mut session = Session::new(Wire::new(stream));
         if tls == Tls::Implicit {
-            self.handshake(&wire, tls).await?;
+            self.handshake(&mut session.wire, tls).await?;
         }
-        let mut session = self.greet(wire, &hello).await?;
+        self.greet(&mut session, &hello).await?;
         if matches!(tls, Tls::Required | Tls::Opportunistic) {
             self.start_tls(&mut session, tls, &hello).await?;
         }
@@ -145,42 +144,23 @@ impl Opener {
         }
     }
 
-    /// Waits for the greeting, then lets lettre read it and say EHLO.
-    async fn greet(&self, wire: Wire, hello: &ClientId) -> Result<Session, Verdict> {
-        let limit = self.timeouts.greeting;
-        match timeout(limit, wire.reply_arrives()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(silence(Stage::Greeting, &error.into())),
-            Err(_) => return Err(silence(Stage::Greeting, &Broken::Timeout(limit))),
+    /// Waits for the greeting, and says EHLO.
+    async fn greet(&self, session: &mut Session, hello: &ClientId) -> Result<(), Verdict> {
+        match session.reply(self.timeouts.greeting).await {
+            Ok(reply) if reply.code / 100 == 2 => self.say_hello(session, hello).await,
+            Ok(reply) => Err(refusal(Stage::Greeting, &reply)),
+            Err(broken) => Err(silence(Stage::Greeting, &broken)),
         }
-        let stream = Box::new(wire.clone());
-        let connected =
-            timeout(self.timeouts.command, AsyncSmtpConnection::connect_with_transport(stream, hello)).await;
-        let replies: Vec<Reply> = wire
-            .first_replies()
-            .iter()
-            .filter_map(|said| said.parse::<Response>().ok())
-            .map(|r| (&r).into())
-            .collect();
-        for (stage, reply) in [Stage::Greeting, Stage::Ehlo].into_iter().zip(&replies) {
-            if reply.code / 100 != 2 {
-                return Err(refusal(stage, reply));
+    }
+
+    async fn say_hello(&self, session: &mut Session, hello: &ClientId) -> Result<(), Verdict> {
+        match session.command(Ehlo::new(hello.clone()), self.timeouts.command).await {
+            Ok(reply) if reply.code / 100 == 2 => {
+                session.features = Features::read(&reply);
+                Ok(())
             }
-        }
-        let stage = if replies.is_empty() { Stage::Greeting } else { Stage::Ehlo };
-        match (connected, replies.get(1)) {
-            (Ok(Ok(smtp)), Some(ehlo)) => {
-                Ok(Session { smtp, features: Features::read(ehlo), wire, carried: 0 })
-            }
-            (Ok(Ok(_)), None) => Err(silence(stage, &Broken::Garbled("no answer to EHLO".into()))),
-            (Ok(Err(error)), _) => {
-                let broken = outcome(Err(error), wire.has_ended()).err();
-                Err(silence(
-                    stage,
-                    &broken.unwrap_or_else(|| Broken::Garbled("a refusal out of turn".into())),
-                ))
-            }
-            (Err(_), _) => Err(silence(stage, &Broken::Timeout(self.timeouts.command))),
+            Ok(reply) => Err(refusal(Stage::Ehlo, &reply)),
+            Err(broken) => Err(silence(Stage::Ehlo, &broken)),
         }
     }
 
@@ -199,17 +179,12 @@ impl Opener {
             Ok(_) => return Ok(()),
             Err(broken) => return Err(silence(Stage::StartTls, &broken).into()),
         }
-        self.handshake(&session.wire, tls).await?;
+        self.handshake(&mut session.wire, tls).await?;
         // What was offered before TLS may have been anybody's (RFC 3207 section 4.2).
-        match session.command(Ehlo::new(hello.clone()), limit).await {
-            Ok(reply) if reply.code / 100 == 2 => session.features = Features::read(&reply),
-            Ok(reply) => return Err(refusal(Stage::Ehlo, &reply).into()),
-            Err(broken) => return Err(silence(Stage::Ehlo, &broken).into()),
-        }
-        Ok(())
+        self.say_hello(session, hello).await.map_err(Trouble::from)
     }
 
-    async fn handshake(&self, wire: &Wire, tls: Tls) -> Result<(), Trouble> {
+    async fn handshake(&self, wire: &mut Wire, tls: Tls) -> Result<(), Trouble> {
         let connector = match tls.verifies() {
             true => self.trust.verifying(),
             false => self.trust.anybody(),

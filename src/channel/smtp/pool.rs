@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::clock;
 
 /// The most messages of one connection; relays count them too, and close in the middle of one otherwise.
-const MESSAGES: u32 = 100;
+pub const MESSAGES: u32 = 100;
 
 /// The longest that a connection waits for its next message.
 const IDLE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl Pool {
         let now = clock::since_boot();
         let mut waiting = self.lock();
         waiting.retain(|(_, since)| now.saturating_sub(*since) < IDLE);
-        while let Some((session, _)) = waiting.pop() {
+        while let Some((mut session, _)) = waiting.pop() {
             if session.wire.is_quiet() {
                 return Some(session);
             }

@@ -1,10 +1,7 @@
 //! What a relay answers: replies, the features it offers, and the ways in which an answer fails to come.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
-
-use lettre::transport::smtp::response::Response;
 
 use super::options::Mechanism;
 
@@ -13,11 +10,31 @@ use super::options::Mechanism;
 pub struct Reply {
     /// The code: three digits, the first of which is 2 to 5.
     pub code: u16,
-    /// The text, one entry a line; the lines of a refusal are joined.
+    /// The text, one entry a line.
     pub lines: Vec<String>,
 }
 
 impl Reply {
+    /// Reads tidied lines ([`super::framer`]): each a code, the same in all of them, and text. The code's digits
+    /// are those of RFC 5321 section 4.2.1.
+    pub fn parse(lines: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(lines).ok()?;
+        let mut reply = Self { code: 0, lines: Vec::with_capacity(1) };
+        for line in text.split_terminator("\r\n") {
+            let (digits, rest) = line.split_at_checked(3)?;
+            let code = match digits.as_bytes() {
+                [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9'] => digits.parse().ok()?,
+                _ => return None,
+            };
+            if !rest.starts_with([' ', '-']) || !reply.lines.is_empty() && code != reply.code {
+                return None;
+            }
+            reply.code = code;
+            reply.lines.push(rest[1..].to_owned());
+        }
+        (!reply.lines.is_empty()).then_some(reply)
+    }
+
     /// The text in one line.
     pub fn text(&self) -> String {
         self.lines.join(" ")
@@ -52,12 +69,6 @@ impl Reply {
     }
 }
 
-impl From<&Response> for Reply {
-    fn from(response: &Response) -> Self {
-        Self { code: response.code().into(), lines: response.message().map(str::to_owned).collect() }
-    }
-}
-
 /// Why no reply came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
@@ -86,27 +97,6 @@ impl From<io::Error> for Broken {
             io::ErrorKind::InvalidData => Self::Garbled(error.to_string()),
             _ => Self::Lost(error.to_string()),
         }
-    }
-}
-
-/// What lettre made of an answer; `ended` says whether the other side had closed its end by then.
-pub fn outcome(
-    result: Result<Response, lettre::transport::smtp::Error>,
-    ended: bool,
-) -> Result<Reply, Broken> {
-    let error = match result {
-        Ok(response) => return Ok(Reply::from(&response)),
-        Err(error) => error,
-    };
-    let source = error.source();
-    let said = source.map(ToString::to_string).unwrap_or_default();
-    if let Some(code) = error.status() {
-        return Ok(Reply { code: code.into(), lines: vec![said] });
-    }
-    match source.and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(io) => Err(io::Error::new(io.kind(), said).into()),
-        None if ended => Err(Broken::Lost("closed by the relay".into())),
-        None => Err(Broken::Garbled(said)),
     }
 }
 
@@ -168,6 +158,28 @@ mod tests {
     fn reply(line: &str) -> Reply {
         let (code, text) = line.split_once(' ').unwrap();
         Reply { code: code.parse().unwrap(), lines: text.split('|').map(str::to_owned).collect() }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_not_taken_for_one() {
+        let parse =
+            |text: &str| Reply::parse(text.as_bytes()).map(|reply| (reply.code, reply.lines.join("|")));
+        for (text, read) in [
+            ("250 ok\r\n", Some((250, "ok".to_owned()))),
+            ("250 \r\n", Some((250, String::new()))),
+            ("250-a\r\n250 b\r\n", Some((250, "a|b".to_owned()))),
+            ("250-a\r\n550 b\r\n", None),
+            ("999 what\r\n", None),
+            ("260 what\r\n", None),
+            ("+50 what\r\n", None),
+            ("25é what\r\n", None),
+            ("2500 what\r\n", None),
+            ("garbage\r\n", None),
+            ("25\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), read, "{text:?}");
+        }
     }
 
     #[test]

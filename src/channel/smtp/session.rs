@@ -1,36 +1,63 @@
 //! One open connection: commands, each with its limit of time, and what it carries of its own history.
 
-use std::fmt::Display;
-use std::future::Future;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Quit, Rset};
-use lettre::transport::smtp::response::Response;
+use tokio::time::timeout;
 
 use super::options::COURTESY;
-use super::reply::{Broken, Features, Reply, outcome};
+use super::reply::{Broken, Features, Reply};
 use super::wire::Wire;
 
 /// An open connection, ready for MAIL.
 pub struct Session {
-    pub(super) smtp: AsyncSmtpConnection,
     pub(super) wire: Wire,
     /// What the relay offers.
     pub features: Features,
     /// Messages it has carried, or tried to.
     pub carried: u32,
+    /// Whether the relay has accepted one of them.
+    pub proven: bool,
+    /// What is written next; kept for its room.
+    pub(super) outgoing: Vec<u8>,
 }
 
 impl Session {
-    /// Sends one command, or several that were written together, and reads the first reply.
-    pub async fn command(&mut self, command: impl Display, limit: Duration) -> Result<Reply, Broken> {
-        within(limit, &self.wire, self.smtp.command(command)).await
+    /// A connection on which nothing has been said yet.
+    pub fn new(wire: Wire) -> Self {
+        Self { wire, features: Features::default(), carried: 0, proven: false, outgoing: Vec::new() }
     }
 
-    /// Reads the reply to a further command of several, or to a message that was sent.
+    /// Sends one command and reads the reply.
+    pub async fn command(&mut self, command: impl Display, limit: Duration) -> Result<Reply, Broken> {
+        self.say(command, 1, limit).await?;
+        self.reply(limit).await
+    }
+
+    /// Sends commands that have so many answers in all.
+    pub async fn say(
+        &mut self,
+        commands: impl Display,
+        answers: usize,
+        limit: Duration,
+    ) -> Result<(), Broken> {
+        self.wire.ask(answers)?;
+        let mut text = String::with_capacity(256);
+        // A String takes everything.
+        let _ = write!(text, "{commands}");
+        match timeout(limit, self.wire.send(text.as_bytes(), &mut 0)).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(Broken::Timeout(limit)),
+        }
+    }
+
+    /// Reads the next reply.
     pub async fn reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
-        within(limit, &self.wire, self.smtp.read_response()).await
+        match timeout(limit, self.wire.reply()).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Broken::Timeout(limit)),
+        }
     }
 
     /// Forgets a transaction that was begun; says whether the connection can be used again.
@@ -42,17 +69,5 @@ impl Session {
     pub async fn quit(mut self) {
         // It is over either way.
         let _ = self.command(Quit, COURTESY).await;
-    }
-}
-
-/// The answer that lettre waits for, or that it did not come in time.
-async fn within(
-    limit: Duration,
-    wire: &Wire,
-    answer: impl Future<Output = Result<Response, lettre::transport::smtp::Error>>,
-) -> Result<Reply, Broken> {
-    match tokio::time::timeout(limit, answer).await {
-        Ok(result) => outcome(result, wire.has_ended()),
-        Err(_) => Err(Broken::Timeout(limit)),
     }
 }

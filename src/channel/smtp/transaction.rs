@@ -1,5 +1,7 @@
 //! One message over an open connection: MAIL, RCPT, DATA, the message, and how far it came.
 
+use std::fmt::{self, Display};
+use std::io::Write as _;
 use std::time::Duration;
 
 use lettre::Address;
@@ -11,7 +13,7 @@ use super::classify::{Stage, refusal, silence};
 use super::options::Timeouts;
 use super::reply::{Broken, Features, Reply};
 use super::session::Session;
-use crate::model::{Outcome, Reason, Verdict};
+use crate::model::{Id, Outcome, Reason, Verdict};
 
 /// How much of a message is handed over before progress is looked at, in bytes.
 const BITE: usize = 64 * 1024;
@@ -19,8 +21,13 @@ const BITE: usize = 64 * 1024;
 /// How long to look for an answer after a message could not be handed over whole.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How many answers MAIL, RCPT and DATA have.
+const ENVELOPE: usize = 3;
+
 /// What is to be sent.
 pub struct Letter {
+    /// Which notification it is.
+    pub id: Id,
     /// The envelope's sender.
     pub from: Address,
     /// The envelope's recipient.
@@ -72,7 +79,7 @@ pub enum After {
 }
 
 impl After {
-    fn of(stop: &Stop) -> Self {
+    pub fn of(stop: &Stop) -> Self {
         match stop {
             Stop::Silent(..) => Self::Unusable,
             Stop::Refused(_, reply) if reply.code == 421 => Self::Unusable,
@@ -82,53 +89,49 @@ impl After {
     }
 }
 
+impl From<Stop> for (Stop, After) {
+    fn from(stop: Stop) -> Self {
+        let after = After::of(&stop);
+        (stop, after)
+    }
+}
+
 impl Session {
-    /// Sends `letter`; the relay's own words when it took responsibility for it.
+    /// Says MAIL, RCPT and DATA, and hears that the message may come; in one write where the relay offers that.
     ///
     /// # Errors
-    /// Why it was not accepted, and what can be done with the connection.
-    pub async fn send(&mut self, letter: &Letter, timeouts: &Timeouts) -> Result<Reply, (Stop, After)> {
-        self.carried += 1;
-        let ended = |stop: Stop| {
-            let after = After::of(&stop);
-            (stop, after)
-        };
-        carries(&self.features, letter).map_err(|why| ended(Stop::Unsupported(why)))?;
-        let mail = Mail::new(Some(letter.from.clone()), parameters(&self.features, letter));
-        let rcpt = Rcpt::new(letter.to.clone(), Vec::new());
-        match self.features.pipelining {
-            true => self.envelope_at_once(mail, rcpt, timeouts.command).await?,
-            false => self.envelope(mail, rcpt, timeouts.command).await.map_err(ended)?,
+    /// Why it may not, and what can be done with the connection.
+    pub async fn envelope(&mut self, letter: &Letter, limit: Duration) -> Result<(), (Stop, After)> {
+        self.carries(letter)?;
+        let envelope = Commands { letter, parameters: parameters(&self.features, letter) };
+        if self.features.pipelining {
+            if let Err(broken) = self.say(&envelope, ENVELOPE, limit).await {
+                return Err(Stop::Silent(Stage::Mail, broken).into());
+            }
+            return self.envelope_answers(limit, limit).await;
         }
-        self.message(letter, timeouts).await.map_err(ended)
-    }
-
-    async fn envelope(&mut self, mail: Mail, rcpt: Rcpt, limit: Duration) -> Result<(), Stop> {
+        let Commands { parameters, .. } = envelope;
+        let mail = Mail::new(Some(letter.from.clone()), parameters);
         judge(Stage::Mail, self.command(mail, limit).await)?;
-        judge(Stage::Rcpt, self.command(rcpt, limit).await)?;
-        judge(Stage::Data, self.command(Data, limit).await)
+        judge(Stage::Rcpt, self.command(Rcpt::new(letter.to.clone(), Vec::new()), limit).await)?;
+        judge(Stage::Data, self.command(Data, limit).await)?;
+        Ok(())
     }
 
-    /// MAIL, RCPT and DATA in one write. DATA may end such a group (RFC 2920 section 3.1); every reply is
-    /// read, whatever the one before it says.
-    async fn envelope_at_once(
+    /// The answers to MAIL, RCPT and DATA that were written together. DATA may end such a group (RFC 2920
+    /// section 3.1); every reply is read, whatever the one before it says.
+    ///
+    /// # Errors
+    /// As [`Session::envelope`].
+    pub async fn envelope_answers(
         &mut self,
-        mail: Mail,
-        rcpt: Rcpt,
+        mail_limit: Duration,
         limit: Duration,
     ) -> Result<(), (Stop, After)> {
-        let mut first = None;
-        let mut answer = self.command(format!("{mail}{rcpt}{Data}"), limit).await;
-        for stage in [Stage::Mail, Stage::Rcpt, Stage::Data] {
-            if stage != Stage::Mail {
-                self.wire.await_another();
-                answer = self.reply(limit).await;
-            }
-            match judge(stage, answer.clone()) {
-                // A relay that wants a message for nobody is left without one: closing says so.
-                Ok(()) if stage == Stage::Data => {
-                    return first.map_or(Ok(()), |stop| Err((stop, After::Unusable)));
-                }
+        let mut first: Option<Stop> = None;
+        for (stage, limit) in [(Stage::Mail, mail_limit), (Stage::Rcpt, limit), (Stage::Data, limit)] {
+            match judge(stage, self.reply(limit).await) {
+                Ok(()) if stage == Stage::Data => break,
                 Ok(()) => {}
                 Err(stop) => {
                     let after = After::of(&stop);
@@ -140,32 +143,95 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        match first {
+            None => Ok(()),
+            Some(stop) => Err(self.nothing_for_nobody(stop, limit).await),
+        }
     }
 
-    /// Hands over the message and its final dot, and waits for the answer to it.
-    async fn message(&mut self, letter: &Letter, timeouts: &Timeouts) -> Result<Reply, Stop> {
-        let bytes = stuffed(&letter.message);
-        let handed_over = timeout(timeouts.transfer, async {
+    /// A relay that refused the recipient, and wants a message all the same, gets the dot alone (RFC 2920
+    /// section 3.1). One that refused the sender and not the recipient would have somebody for it: it is left.
+    async fn nothing_for_nobody(&mut self, stop: Stop, limit: Duration) -> (Stop, After) {
+        let dot = match &stop {
+            Stop::Refused(Stage::Rcpt, _) => self.command(".\r\n", limit).await,
+            _ => return (stop, After::Unusable),
+        };
+        let after = match dot {
+            Ok(reply) if reply.code != 421 && reply.code / 100 != 3 => After::Ready,
+            _ => After::Unusable,
+        };
+        (stop, after)
+    }
+
+    /// Hands over the message and its final dot, and in the same write the envelope of the `next` one: RFC
+    /// 2920 section 3.1 lets the end of a message be the first of a group.
+    ///
+    /// # Errors
+    /// When it cannot be handed over whole.
+    pub async fn message(
+        &mut self,
+        letter: &Letter,
+        next: Option<&Letter>,
+        timeouts: &Timeouts,
+    ) -> Result<(), Stop> {
+        let mut bytes = std::mem::take(&mut self.outgoing);
+        bytes.clear();
+        stuff(&letter.message, &mut bytes);
+        let whole = bytes.len();
+        let answers = 1 + next.map_or(0, |_| ENVELOPE);
+        if let Some(letter) = next {
+            let parameters = parameters(&self.features, letter);
+            // A Vec takes everything.
+            let _ = write!(bytes, "{}", Commands { letter, parameters });
+        }
+        let mut sent = 0;
+        let handed_over = self.hand_over(&bytes, answers, &mut sent, timeouts).await;
+        if bytes.len() <= BITE {
+            self.outgoing = bytes;
+        }
+        match handed_over {
+            // With the final dot out, the message is the relay's, whatever became of the rest.
+            Ok(()) => Ok(()),
+            Err(_) if sent >= whole => Ok(()),
+            // The last bytes never left this host, the final dot among them. A relay that refuses in the
+            // middle of a message may have said why.
+            Err(broken) => Err(match self.reply(LAST_WORDS).await {
+                Ok(reply) if !reply.is_positive() => Stop::Refused(Stage::Done, reply),
+                _ => Stop::Silent(Stage::Content, broken),
+            }),
+        }
+    }
+
+    async fn hand_over(
+        &mut self,
+        bytes: &[u8],
+        answers: usize,
+        sent: &mut usize,
+        timeouts: &Timeouts,
+    ) -> Result<(), Broken> {
+        self.wire.ask(answers)?;
+        let bites = async {
             for bite in bytes.chunks(BITE) {
-                match timeout(timeouts.command, self.wire.send(bite)).await {
-                    Ok(sent) => sent.map_err(Broken::from)?,
+                match timeout(timeouts.command, self.wire.send(bite, sent)).await {
+                    Ok(sent) => sent?,
                     Err(_) => return Err(Broken::Timeout(timeouts.command)),
                 }
             }
             Ok(())
-        })
-        .await
-        .unwrap_or(Err(Broken::Timeout(timeouts.transfer)));
-        if let Err(broken) = handed_over {
-            // The last bytes never left this host, the final dot among them. A relay that refuses in the
-            // middle of a message may have said why.
-            return Err(match self.reply(LAST_WORDS).await {
-                Ok(reply) if !reply.is_positive() => Stop::Refused(Stage::Done, reply),
-                _ => Stop::Silent(Stage::Content, broken),
-            });
+        };
+        match timeout(timeouts.transfer, bites).await {
+            Ok(handed_over) => handed_over,
+            Err(_) => Err(Broken::Timeout(timeouts.transfer)),
         }
-        match self.reply(timeouts.data_done).await {
+    }
+
+    /// Waits for the answer to a message that was handed over; the relay's own words when it took
+    /// responsibility for it.
+    ///
+    /// # Errors
+    /// Why it was not accepted, as far as anybody knows.
+    pub async fn acceptance(&mut self, limit: Duration) -> Result<Reply, Stop> {
+        match self.reply(limit).await {
             Ok(reply) if reply.code / 100 == 2 => Ok(reply),
             Ok(reply) if reply.code / 100 == 3 => {
                 Err(Stop::Silent(Stage::Done, Broken::Garbled(reply.line())))
@@ -173,6 +239,37 @@ impl Session {
             Ok(reply) => Err(Stop::Refused(Stage::Done, reply)),
             Err(broken) => Err(Stop::Silent(Stage::Done, broken)),
         }
+    }
+
+    /// Whether the relay can carry the letter as it is.
+    ///
+    /// # Errors
+    /// When it says that it cannot.
+    pub fn carries(&self, letter: &Letter) -> Result<(), Stop> {
+        if needs_utf8(letter) && !self.features.smtp_utf8 {
+            let why = "the address is not ASCII, and the relay does not offer SMTPUTF8";
+            return Err(Stop::Unsupported(why.into()));
+        }
+        match self.features.size {
+            Some(Some(limit)) if letter.message.len() as u64 > limit => Err(Stop::Unsupported(format!(
+                "the message has {} bytes, and the relay takes at most {limit}",
+                letter.message.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// MAIL, RCPT and DATA of a letter, written together.
+struct Commands<'a> {
+    letter: &'a Letter,
+    parameters: Vec<MailParameter>,
+}
+
+impl Display for Commands<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mail = Mail::new(Some(self.letter.from.clone()), self.parameters.clone());
+        write!(f, "{mail}{}{Data}", Rcpt::new(self.letter.to.clone(), Vec::new()))
     }
 }
 
@@ -187,26 +284,12 @@ fn judge(stage: Stage, answer: Result<Reply, Broken>) -> Result<(), Stop> {
     }
 }
 
-/// Whether the relay can carry the letter as it is.
-fn carries(features: &Features, letter: &Letter) -> Result<(), String> {
-    if needs_utf8(letter) && !features.smtp_utf8 {
-        return Err("the address is not ASCII, and the relay does not offer SMTPUTF8".into());
-    }
-    match features.size {
-        Some(Some(limit)) if letter.message.len() as u64 > limit => Err(format!(
-            "the message has {} bytes, and the relay takes at most {limit}",
-            letter.message.len()
-        )),
-        _ => Ok(()),
-    }
-}
-
 fn parameters(features: &Features, letter: &Letter) -> Vec<MailParameter> {
     let mut parameters = Vec::new();
     if features.size.is_some() {
         parameters.push(MailParameter::Size(letter.message.len()));
     }
-    if !letter.message.is_ascii() && features.eight_bit {
+    if features.eight_bit && !letter.message.is_ascii() {
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
     if needs_utf8(letter) {
@@ -220,8 +303,8 @@ fn needs_utf8(letter: &Letter) -> bool {
 }
 
 /// The message with a dot before every line that begins with one (RFC 5321 section 4.5.2), and the final dot.
-fn stuffed(message: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(message.len() + message.len() / 64 + 8);
+fn stuff(message: &[u8], bytes: &mut Vec<u8>) {
+    bytes.reserve(message.len() + message.len() / 64 + 256);
     for line in message.split_inclusive(|b| *b == b'\n') {
         if line.starts_with(b".") {
             bytes.push(b'.');
@@ -232,5 +315,4 @@ fn stuffed(message: &[u8]) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b".\r\n");
-    bytes
 }

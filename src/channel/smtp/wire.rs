@@ -1,55 +1,44 @@
-//! The bytes under lettre's connection: plain or TLS, one reply at a time, bounded.
+//! The bytes of a connection: plain or TLS, one reply at a time, bounded.
 //!
-//! lettre owns its stream; a [`Wire`] is shared with it, so that STARTTLS can be done with our own TLS
-//! configuration, a message can be written at once, and we can tell whether a connection is still in step.
 //! A reply is let through only while one is awaited: what comes unasked is trouble, because one stray line would
 //! shift the answer to one message onto another. That also refuses replies slipped in before TLS begins.
 //!
-//! Knows no SMTP but the shape of a reply, and no limit of time.
+//! Knows no SMTP but the shape of a reply, and no limit of time. Whoever stops waiting for a reply can wait for
+//! it again.
 
-use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
-use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::framer::Framer;
+use super::reply::{Broken, Reply};
 
 /// The most bytes of one reply that are looked at, in search of its end.
 const REPLY_LIMIT: usize = 1 << 20;
 
-/// How many replies are kept for [`Wire::first_replies`]: the greeting and the answer to EHLO.
-const FIRST: usize = 2;
+/// How much is read at once.
+const CHUNK: usize = 4096;
 
-/// A connection's bytes; clones share them.
-#[derive(Clone)]
-pub struct Wire(Arc<Mutex<Inner>>);
-
-struct Inner {
+/// A connection's bytes.
+pub struct Wire {
     stream: Stream,
     framer: Framer,
-    /// Read, but not looked at yet.
+    /// Read, but from `at` on not looked at yet.
     unread: Vec<u8>,
+    at: usize,
     /// Bytes of the reply under way that have been looked at.
     seen: usize,
-    /// Tidied lines for lettre, from `at` on.
-    ready: Vec<u8>,
-    at: usize,
-    /// Replies that may be let through.
+    /// Its tidied lines.
+    lines: Vec<u8>,
+    /// Replies that may come.
     awaited: usize,
-    /// The other side has said its last.
-    ended: bool,
-    /// The first replies, and the one under way.
-    first: Vec<Vec<u8>>,
 }
 
 enum Stream {
@@ -62,202 +51,131 @@ enum Stream {
 impl Wire {
     /// A wire on which the other side speaks first.
     pub fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        Self {
             stream: Stream::Plain(stream),
             framer: Framer::default(),
-            unread: Vec::new(),
-            seen: 0,
-            ready: Vec::new(),
+            unread: Vec::with_capacity(CHUNK),
             at: 0,
+            seen: 0,
+            lines: Vec::new(),
             awaited: 1,
-            ended: false,
-            first: vec![Vec::new()],
-        })))
+        }
     }
 
     /// Goes over to TLS.
     ///
     /// # Errors
     /// When the other side is not who it should be, does not speak TLS, or has said more than was awaited.
-    pub async fn start_tls(&self, connector: &TlsConnector, name: ServerName<'static>) -> io::Result<()> {
-        let stream = {
-            let mut inner = self.lock();
-            if !inner.is_in_step() {
-                return Err(out_of_step());
-            }
-            std::mem::replace(&mut inner.stream, Stream::Gone)
-        };
-        let Stream::Plain(stream) = stream else {
+    pub async fn start_tls(&mut self, connector: &TlsConnector, name: ServerName<'static>) -> io::Result<()> {
+        if !self.is_in_step() {
+            return Err(out_of_step());
+        }
+        let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let stream = connector.connect(name, stream).await?;
-        self.lock().stream = Stream::Tls(Box::new(stream));
+        self.stream = Stream::Tls(Box::new(connector.connect(name, stream).await?));
         Ok(())
     }
 
-    /// Waits until the awaited reply is here, and leaves it for lettre to read.
+    /// Announces that what is sent next has so many answers.
     ///
     /// # Errors
-    /// As reading.
-    pub async fn reply_arrives(&self) -> io::Result<()> {
-        poll_fn(|context| self.lock().poll_ready(context)).await
+    /// When the other side has said something although nothing was awaited.
+    pub fn ask(&mut self, answers: usize) -> io::Result<()> {
+        if self.awaited == 0 && !self.is_in_step() {
+            return Err(out_of_step());
+        }
+        self.awaited += answers;
+        Ok(())
     }
 
-    /// Lets one more reply through, for commands that were written together.
-    pub fn await_another(&self) {
-        self.lock().awaited += 1;
-    }
-
-    /// Writes all of `bytes` and hands them to the system.
+    /// Writes all of `bytes` and hands them to the system; counts in `sent` what was taken, whatever comes.
     ///
     /// # Errors
     /// When not all of them were taken; the last ones then never left this host.
-    pub async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut wire = self.clone();
-        wire.write_all(bytes).await?;
-        wire.flush().await
+    pub async fn send(&mut self, bytes: &[u8], sent: &mut usize) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = self.stream.write(rest).await?;
+            if taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            *sent += taken;
+            rest = &rest[taken..];
+        }
+        self.stream.flush().await
     }
 
-    /// The greeting and the answer to EHLO, as far as they are here.
-    pub fn first_replies(&self) -> Vec<String> {
-        let lines = |reply: &Vec<u8>| String::from_utf8_lossy(reply).into_owned();
-        self.lock().first.iter().filter(|reply| !reply.is_empty()).map(lines).collect()
-    }
-
-    /// Whether the other side has closed its end.
-    pub fn has_ended(&self) -> bool {
-        self.lock().ended
-    }
-
-    /// Whether nothing waits to be read, as far as this host knows: neither a farewell nor an end.
-    pub fn is_quiet(&self) -> bool {
-        let mut inner = self.lock();
-        let mut byte = [0];
-        let mut buffer = ReadBuf::new(&mut byte);
-        let mut context = Context::from_waker(Waker::noop());
-        inner.is_in_step()
-            && !inner.ended
-            && Pin::new(&mut inner.stream).poll_read(&mut context, &mut buffer).is_pending()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing in here panics half-way through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// Whether everything that was said has been read.
-    fn is_in_step(&self) -> bool {
-        self.unread.is_empty() && self.at == self.ready.len()
-    }
-
-    /// Ready when there is something for lettre to read, or will never be.
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Waits for the next reply that is awaited.
+    ///
+    /// # Errors
+    /// When none comes, or something that is none.
+    pub async fn reply(&mut self) -> Result<Reply, Broken> {
+        if self.awaited == 0 {
+            return Err(out_of_step().into());
+        }
         loop {
-            if self.at < self.ready.len() || self.ended {
-                return Poll::Ready(Ok(()));
+            if self.at < self.unread.len() {
+                let (taken, complete) = self.framer.take(&self.unread[self.at..], &mut self.lines);
+                self.at += taken;
+                self.seen += taken;
+                if complete {
+                    self.awaited -= 1;
+                    self.seen = 0;
+                    let reply = Reply::parse(&self.lines);
+                    self.lines.clear();
+                    return reply.ok_or_else(|| Broken::Garbled("neither a code nor words for it".into()));
+                }
+                if self.seen > REPLY_LIMIT {
+                    return Err(Broken::Garbled("a reply without an end".into()));
+                }
             }
-            if self.awaited == 0 {
-                return Poll::Ready(Err(out_of_step()));
-            }
-            if self.unread.is_empty() {
-                ready!(self.poll_more(context))?;
-            }
-            self.frame();
-            if self.seen > REPLY_LIMIT {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a reply without an end",
-                )));
-            }
-        }
-    }
-
-    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut chunk = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut chunk);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        self.ended = buffer.filled().is_empty();
-        self.unread.extend_from_slice(buffer.filled());
-        Poll::Ready(Ok(()))
-    }
-
-    /// Moves lines of the awaited reply from `unread` to `ready`.
-    fn frame(&mut self) {
-        if self.at == self.ready.len() {
-            self.ready.clear();
+            self.unread.clear();
             self.at = 0;
-        }
-        let start = self.ready.len();
-        let (taken, complete) = self.framer.take(&self.unread, &mut self.ready);
-        self.unread.drain(..taken);
-        self.seen += taken;
-        if self.first.len() <= FIRST
-            && let Some(reply) = self.first.last_mut()
-        {
-            reply.extend_from_slice(&self.ready[start..]);
-        }
-        if complete {
-            self.awaited -= 1;
-            self.seen = 0;
-            if self.first.len() <= FIRST {
-                self.first.push(Vec::new());
+            if self.read_more().await? == 0 {
+                return Err(Broken::Lost("closed by the relay".into()));
             }
         }
     }
-}
 
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut inner = self.lock();
-        ready!(inner.poll_ready(context))?;
-        let rest = &inner.ready[inner.at..];
-        let length = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..length]);
-        inner.at += length;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut inner = self.lock();
-        if inner.awaited == 0 {
-            if !inner.is_in_step() {
-                return Poll::Ready(Err(out_of_step()));
-            }
-            inner.awaited = 1;
+    /// Waits until something is here to be read, or never will be.
+    pub async fn arrives(&mut self) {
+        if self.at == self.unread.len() {
+            self.unread.clear();
+            self.at = 0;
+            // What it fails with is told to whoever reads.
+            let _ = self.read_more().await;
         }
-        Pin::new(&mut inner.stream).poll_write(context, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.lock().stream).poll_flush(context)
+    async fn read_more(&mut self) -> io::Result<usize> {
+        let Self { stream, unread, .. } = self;
+        stream.read_buf(unread).await
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.lock().stream).poll_shutdown(context)
-    }
-}
-
-impl AsyncTokioStream for Wire {
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        match &self.lock().stream {
+    /// Who is at the other end.
+    ///
+    /// # Errors
+    /// When nobody is any more.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match &self.stream {
             Stream::Plain(stream) => stream.peer_addr(),
             Stream::Tls(stream) => stream.get_ref().0.peer_addr(),
             Stream::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
-}
 
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
+    /// Whether nothing waits to be read, as far as this host knows: neither a farewell nor an end.
+    pub fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        self.is_in_step() && Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer).is_pending()
+    }
+
+    /// Whether everything that was said has been read.
+    fn is_in_step(&self) -> bool {
+        self.at == self.unread.len()
     }
 }
 
