@@ -166,6 +166,10 @@ impl Worker for Watched {
         self.worker.begin(place, id)
     }
 
+    fn forget(&self, place: usize) -> io::Result<()> {
+        self.worker.forget(place)
+    }
+
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.manager.alive();
         self.worker.beat(lease)
