@@ -134,10 +134,12 @@ fn needs_what_is_not_there(stage: Stage, reply: &Reply) -> bool {
 /// its class says (X.4.5, RFC 3463 section 3.5; Google's daily limit), or a policy (X.7.z) or no
 /// enhanced code, with words for it. Relays have no code of their own for it.
 fn is_about_rate(reply: &Reply) -> bool {
-    const WORDS: [&str; 15] = [
+    const WORDS: [&str; 18] = [
         "rate limit",
         "ratelimit",
         "rate-limit",
+        "rate exceed",
+        "sender rate",
         "sending rate",
         "unusual rate",
         "sending limit",
@@ -146,6 +148,7 @@ fn is_about_rate(reply: &Reply) -> bool {
         "too many messages",
         "too many emails",
         "too many connections",
+        "too many concurrent",
         "too much mail",
         "too fast",
         "too quickly",
@@ -178,6 +181,13 @@ mod tests {
         for (stage, line, outcome, reason, scope) in [
             (Stage::Greeting, "421 busy", Deferred, Reason::TemporaryFailure, Channel),
             (Stage::Greeting, "421 4.7.0 too many connections", Deferred, Reason::RateLimited, Channel),
+            (
+                Stage::Greeting,
+                "421 Too many concurrent SMTP connections",
+                Deferred,
+                Reason::RateLimited,
+                Channel,
+            ),
             (Stage::Greeting, "554 no service", Deferred, Reason::SenderRejected, Channel),
             (Stage::Greeting, "450 later", Deferred, Reason::TemporaryFailure, Channel),
             (Stage::Ehlo, "501 bad name", Deferred, Reason::SenderRejected, Channel),
@@ -211,6 +221,13 @@ mod tests {
             (Stage::Rcpt, "450 try again", Deferred, Reason::Greylisted, Notification),
             (Stage::Rcpt, "452 4.2.2 mailbox full", Deferred, Reason::TemporaryFailure, Notification),
             (Stage::Rcpt, "450 4.7.1 error: too much mail from x", Deferred, Reason::RateLimited, Channel),
+            (
+                Stage::Rcpt,
+                "451 Sender rate exceeds 5 messages per 3s",
+                Deferred,
+                Reason::RateLimited,
+                Channel,
+            ),
             (Stage::Rcpt, "450 4.2.1 receiving mail too quickly", Deferred, Reason::Greylisted, Notification),
             (Stage::Rcpt, "421 4.7.0 bye", Deferred, Reason::TemporaryFailure, Channel),
             (Stage::Rcpt, "530 5.7.1 log in first", Deferred, Reason::Credentials, Channel),

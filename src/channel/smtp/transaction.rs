@@ -48,10 +48,11 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// Whether a connection that had been idle turned out to be gone: nothing was said but MAIL.
+    /// Whether a connection that had been idle turned out to be gone, or to have carried all that the relay lets it
+    /// carry, where another one may go on: nothing was said but MAIL. Most say so with 421, OpenSMTPD with 452.
     pub fn is_stale(&self) -> bool {
         match self {
-            Self::Refused(stage, reply) => *stage == Stage::Mail && reply.code == 421,
+            Self::Refused(stage, reply) => *stage == Stage::Mail && matches!(reply.code, 421 | 452),
             Self::Silent(stage, _) => *stage == Stage::Mail,
             Self::Unsupported(_) => false,
         }
