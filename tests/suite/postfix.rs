@@ -95,7 +95,7 @@ json.dump(found, sys.stdout)
 }
 
 /// Contents that mail software likes to change.
-fn odd_contents() -> Vec<Content> {
+pub fn odd_contents() -> Vec<Content> {
     let texts = [
         "",
         "\n",

@@ -3,10 +3,12 @@
 pub mod channels;
 pub mod hand;
 pub mod http_sink;
-pub mod postfix;
+pub mod mail_server;
 pub mod queue;
 pub mod smtp_peer;
 pub mod webhooks;
+
+pub use mail_server::postfix;
 
 use std::ffi::OsStr;
 use std::io::Write;
