@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::postfix::read_back;
 use crate::support::Sandbox;
-use crate::support::postfix::Postfix;
+use crate::support::mail_server::postfix::Postfix;
 
 const COUNT: usize = 10_000;
 

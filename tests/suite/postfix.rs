@@ -10,7 +10,7 @@ use notifyctl::channel::{Channel, Envelope, Options};
 use notifyctl::model::{Attachment, Content, Outcome, Priority, Reason, Scope, Timestamp, Verdict};
 use notifyctl::secret::{SecretString, Source};
 
-use crate::support::postfix::Postfix;
+use crate::support::mail_server::postfix::Postfix;
 use crate::support::python;
 
 fn envelope(id: i64, content: Content) -> Envelope {

@@ -8,8 +8,6 @@ pub mod queue;
 pub mod smtp_peer;
 pub mod webhooks;
 
-pub use mail_server::postfix;
-
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,8 @@ mod table;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::table::Cell;
-use crate::support::mail_server::{Kind, MailServer, Postgrey};
+use crate::support::mail_server::postgrey::Postgrey;
+use crate::support::mail_server::{Kind, MailServer};
 
 /// What a server has that is not a mail server of its own.
 struct Place {

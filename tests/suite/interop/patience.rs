@@ -6,7 +6,8 @@ use notifyctl::model::{Id, Outcome, Reason, Status};
 
 use super::site::Site;
 use super::table::Cell;
-use crate::support::mail_server::{Kind, MailServer, Postgrey};
+use crate::support::mail_server::postgrey::Postgrey;
+use crate::support::mail_server::{Kind, MailServer};
 
 /// postgrey behind Postfix; Exim's own `seen`. OpenSMTPD has nothing of the kind.
 pub fn greylisting(server: &MailServer) -> Option<Cell> {

@@ -4,7 +4,7 @@
 mod exim;
 mod opensmtpd;
 pub mod postfix;
-mod postgrey;
+pub mod postgrey;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -15,8 +15,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-
-pub use postgrey::Postgrey;
 
 /// How long a server may take to start, and a mail to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
