@@ -11,6 +11,7 @@ mod floor;
 mod measure;
 mod memory;
 mod pass;
+mod peers;
 mod shells;
 mod smtp;
 
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
     {
         floor::main(rest);
         return ExitCode::SUCCESS;
+    }
+    if let [compare, rest @ ..] = args.as_slice()
+        && compare == "compare"
+    {
+        return peers::main(rest);
     }
     let mut missed = false;
     println!("{:<44} {:>14} {:>14} {:>8} {:>10}", "work", "ours", "floor", "ratio", "budget");
