@@ -46,15 +46,15 @@ pub fn run(choice: &Choice) -> Work<'_> {
             let folder = folder()?;
             let mut driver = python_driver("huey_peer.py");
             driver.args(["enqueue", &HUEY_ROWS.to_string()]).env("HUEY_FILE", folder.path().join("huey.db"));
-            rate(&mut driver, HUEY_ROWS)
+            rate(&driver, HUEY_ROWS)
         })
     });
     work.against(CELERY, &mut ours, || {
         let redis = Redis::start(Sync::Always)?;
         Ok(move || {
             let mut driver = python_driver("celery_peer.py");
-            driver.args(["enqueue", &CELERY_ROWS.to_string()]).env("REDIS_PORT", redis.port.to_string());
-            rate(&mut driver, CELERY_ROWS)
+            driver.args(["enqueue", &CELERY_ROWS.to_string()]).env("REDIS_PORT", redis.port().to_string());
+            rate(&driver, CELERY_ROWS)
         })
     });
     work
@@ -71,7 +71,7 @@ fn bullmq(sync: Sync) -> Attempt<impl FnMut() -> Attempt<f64>> {
     let redis = Redis::start(sync)?;
     Ok(move || {
         let mut driver = node_driver("bullmq_peer.cjs");
-        rate(driver.args(["enqueue", &ROWS.to_string()]).env("REDIS_PORT", redis.port.to_string()), ROWS)
+        rate(driver.args(["enqueue", &ROWS.to_string()]).env("REDIS_PORT", redis.port().to_string()), ROWS)
     })
 }
 

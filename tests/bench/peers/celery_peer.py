@@ -5,6 +5,7 @@ without processes to feed. By its default it acknowledges a task before it runs:
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,7 @@ def work(count):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the worker ends first
     what, count = sys.argv[1], int(sys.argv[2])
     redis.Redis.from_url(URL).flushall()
     if what == "enqueue":

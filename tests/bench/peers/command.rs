@@ -80,14 +80,14 @@ pub fn run(choice: &Choice) -> Work<'_> {
         let sink = Sink::start()?;
         warm(Box::new(move || {
             let to = "from=bench@example.org&to=user@example.org&mode=insecure";
-            let url = format!("mailto://127.0.0.1:{}/?{to}", sink.port);
+            let url = format!("mailto://127.0.0.1:{}/?{to}", sink.port());
             seconds(python("apprise").args(["-t", "subject", "-b", &message(), &url]))
         }))
     });
     work.against(CELERY, &mut ours, || {
         let redis = Redis::start(Sync::Always)?;
         warm(Box::new(move || {
-            let broker = format!("redis://127.0.0.1:{}/0", redis.port);
+            let broker = format!("redis://127.0.0.1:{}/0", redis.port());
             let args = format!(r#"["ops@example.org", "subject", "{}"]"#, message());
             seconds(python("celery").args(["-b", &broker, "call", "celery_peer.nothing", "--args", &args]))
         }))
@@ -102,7 +102,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
     work.against(BULLMQ, &mut ours, || {
         let redis = Redis::start(Sync::Always)?;
         warm(Box::new(move || {
-            seconds(node_driver("bullmq_peer.cjs").arg("add").env("REDIS_PORT", redis.port.to_string()))
+            seconds(node_driver("bullmq_peer.cjs").arg("add").env("REDIS_PORT", redis.port().to_string()))
         }))
     });
     work

@@ -34,7 +34,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
     let config = format!(
         "[defaults]\nchannel = \"relay\"\n[channels.relay]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\n\
          tls = \"none\"\nfrom = \"bench@example.org\"\nmax_in_flight = {CONNECTIONS}\n",
-        sink.port
+        sink.port()
     );
     let mut ours = || {
         let store = tempfile::tempdir().expect("a folder");
@@ -42,7 +42,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
         seconds(notifyctl(store.path(), &config).arg("send-pending")).map(|took| MAILS as f64 / took)
     };
     work.against(FLOOR, &mut ours, || {
-        let address = format!("127.0.0.1:{}", sink.port);
+        let address = format!("127.0.0.1:{}", sink.port());
         Ok(move || {
             let mut source = Command::new("smtp-source");
             source.args(["-d", "-s", &CONNECTIONS.to_string(), "-m", &MAILS.to_string(), "-l", "300"]);
@@ -52,7 +52,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
     });
     work.against(POSTFIX, &mut ours, || {
         let sink = Sink::counting()?;
-        let mut postfix = Postfix::holding(sink.port)?;
+        let mut postfix = Postfix::holding(sink.port())?;
         Ok(move || {
             postfix.load(MAILS)?;
             let after = sink.mails() + MAILS;
@@ -61,7 +61,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
     });
     work.against(NULLMAILER, &mut ours, || {
         let sink = Sink::counting()?;
-        let nullmailer = Nullmailer::new(sink.port)?;
+        let nullmailer = Nullmailer::new(sink.port())?;
         Ok(move || {
             for _ in 0..NULLMAILER_MAILS {
                 succeed(&mut nullmailer.inject()?)?;
@@ -79,7 +79,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
             for _ in 0..MSMTP_MAILS {
                 succeed(&mut msmtp.enqueue()?)?;
             }
-            msmtp.relay(sink.port)?;
+            msmtp.relay(sink.port())?;
             let before = sink.mails();
             let rate = timed(MSMTP_MAILS, || succeed(&mut msmtp.drain()?));
             match sink.mails() - before {

@@ -7,6 +7,9 @@ use super::Attempt;
 use super::packages::folder;
 use super::servers::run;
 
+/// How long a driver may run.
+const LONGEST_SECONDS: u32 = 60;
+
 /// Where the drivers lie.
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers")
@@ -15,8 +18,8 @@ fn here() -> PathBuf {
 /// A program of the Python peers.
 pub fn python(program: &str) -> Command {
     let mut command = Command::new(folder().join("venv/bin").join(program));
-    // Compiled once, but not beside the sources.
-    command.env("PYTHONPATH", here()).env("PYTHONPYCACHEPREFIX", folder().join("pycache"));
+    // pip has compiled what it installed; what lies beside this is small, and stays as it is.
+    command.env("PYTHONPATH", here()).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
@@ -34,18 +37,27 @@ pub fn node_driver(name: &str) -> Command {
     command
 }
 
-/// Runs a driver, and answers with the rate: it prints the seconds for `count`.
-pub fn rate(driver: &mut Command, count: usize) -> Attempt<f64> {
-    let program = driver.get_args().next().map(|path| path.display().to_string()).unwrap_or_default();
-    let output = driver.stdin(Stdio::null()).output().map_err(|error| format!("{program}: {error}"))?;
+/// Runs a driver, and answers with the rate: it prints the seconds for `count`. One that hangs is ended, and
+/// none outlives this program.
+pub fn rate(driver: &Command, count: usize) -> Attempt<f64> {
+    let mut bounded = Command::new("setpriv");
+    bounded
+        .args(["--pdeathsig", "TERM", "--", "timeout", &LONGEST_SECONDS.to_string()])
+        .arg(driver.get_program())
+        .args(driver.get_args());
+    bounded.envs(driver.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let name = driver.get_args().next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let name = name.display();
+    let output = bounded.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let seconds: Option<f64> = text.lines().last().and_then(|line| line.trim().parse().ok());
     match seconds {
         Some(seconds) if output.status.success() => Ok(count as f64 / seconds),
+        _ if output.status.code() == Some(124) => Err(format!("{name} took longer than {LONGEST_SECONDS} s")),
         _ => {
             let said = String::from_utf8_lossy(&output.stderr);
             let error = said.lines().rfind(|line| line.contains("Error")).unwrap_or_default();
-            Err(format!("{program} ended with {}: {error}", output.status))
+            Err(format!("{name} ended with {}: {error}", output.status))
         }
     }
 }

@@ -123,7 +123,7 @@ pub enum Sync {
 
 /// A Redis with an append-only log.
 pub struct Redis {
-    pub port: u16,
+    port: u16,
     _server: Server,
     _folder: TempDir,
 }
@@ -142,6 +142,11 @@ impl Redis {
         let mut server = Server::start(&command)?;
         server.wait("redis-server", || listens(port))?;
         Ok(Self { port, _server: server, _folder: folder })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 
@@ -195,7 +200,7 @@ fn programs() -> Attempt<PathBuf> {
 
 /// Postfix's smtp-sink: takes every mail and forgets it.
 pub struct Sink {
-    pub port: u16,
+    port: u16,
     mails: Arc<AtomicUsize>,
     server: Server,
     counting: Option<JoinHandle<()>>,
@@ -226,6 +231,11 @@ impl Sink {
         let counting =
             server.child.stdout.take().map(|counts| std::thread::spawn(move || count(counts, &counted)));
         Ok(Self { port, mails, server, counting })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// How many mails it has taken.
@@ -266,5 +276,6 @@ pub fn run(command: &mut Command) -> Attempt<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    Err(format!("{} ended with {}: {last}", command.get_program().display(), output.status))
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    Err(format!("{} ended with {}: {last}", program.display(), output.status))
 }

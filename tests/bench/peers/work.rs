@@ -42,7 +42,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
         Ok(move || {
             let mut driver = node_driver("graphile_peer.cjs");
             driver.args(["work", &GRAPHILE_ROWS.to_string()]).env("PG_FOLDER", postgres.folder());
-            rate(&mut driver, GRAPHILE_ROWS)
+            rate(&driver, GRAPHILE_ROWS)
         })
     });
     work.against(BULLMQ, &mut ours, || bullmq(Sync::Always, "50"));
@@ -52,7 +52,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
             let folder = folder()?;
             let mut driver = python_driver("huey_peer.py");
             driver.args(["work", &HUEY_ROWS.to_string()]).env("HUEY_FILE", folder.path().join("huey.db"));
-            rate(&mut driver, HUEY_ROWS)
+            rate(&driver, HUEY_ROWS)
         })
     });
     work.against(CELERY, &mut ours, || celery(Sync::Always));
@@ -65,8 +65,8 @@ fn bullmq(sync: Sync, concurrency: &'static str) -> Attempt<impl FnMut() -> Atte
     Ok(move || {
         let mut driver = node_driver("bullmq_peer.cjs");
         driver.args(["work", &BULLMQ_ROWS.to_string()]);
-        driver.env("REDIS_PORT", redis.port.to_string()).env("CONCURRENCY", concurrency);
-        rate(&mut driver, BULLMQ_ROWS)
+        driver.env("REDIS_PORT", redis.port().to_string()).env("CONCURRENCY", concurrency);
+        rate(&driver, BULLMQ_ROWS)
     })
 }
 
@@ -74,8 +74,8 @@ fn celery(sync: Sync) -> Attempt<impl FnMut() -> Attempt<f64>> {
     let redis = Redis::start(sync)?;
     Ok(move || {
         let mut driver = python_driver("celery_peer.py");
-        driver.args(["work", &CELERY_ROWS.to_string()]).env("REDIS_PORT", redis.port.to_string());
-        rate(&mut driver, CELERY_ROWS)
+        driver.args(["work", &CELERY_ROWS.to_string()]).env("REDIS_PORT", redis.port().to_string());
+        rate(&driver, CELERY_ROWS)
     })
 }
 
