@@ -9,7 +9,7 @@ use crate::floor;
 use crate::measure::{Budget, notifyctl, succeed, time};
 
 const ROWS: usize = 100_000;
-const HUEY_ROWS: usize = 10_000;
+const HUEY_ROWS: usize = 5_000;
 const CELERY_ROWS: usize = 3_000;
 const PAIRS: usize = 5;
 
@@ -92,7 +92,7 @@ const GRAPHILE: Peer = Peer {
 const BULLMQ: Peer = Peer {
     name: "BullMQ addBulk",
     packages: &["bullmq", "redis"],
-    how: "1,000 a call; Redis, appendfsync always",
+    how: "5,000 a call; Redis, appendfsync always",
     budget: Some(Budget::AtLeast(4.0)),
     pairs: 3,
 };
@@ -104,7 +104,7 @@ const BULLMQ_EVERY_SECOND: Peer = Peer {
 const HUEY: Peer = Peer {
     name: "Huey, a call each",
     packages: &["huey"],
-    how: "10,000; SQLite, synchronous = full",
+    how: "5,000; SQLite, synchronous = full",
     budget: None,
     pairs: PAIRS,
 };

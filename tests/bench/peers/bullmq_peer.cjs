@@ -8,7 +8,7 @@ const message = 'x'.repeat(250);
 const data = (n) => ({ to: `user${n}@example.org`, subject: 'subject', message });
 // Settled jobs are removed: the least that it can write.
 const opts = { removeOnComplete: true };
-const BULK = 1000;
+const BULK = 5000;
 
 async function enqueue(queue, count) {
   for (let first = 0; first < count; first += BULK) {

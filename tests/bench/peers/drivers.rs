@@ -8,7 +8,7 @@ use super::packages::folder;
 use super::servers::run;
 
 /// How long a driver may run.
-const LONGEST_SECONDS: u32 = 60;
+const LONGEST_SECONDS: u32 = 120;
 
 /// Where the drivers lie.
 fn here() -> PathBuf {

@@ -32,9 +32,9 @@ async function work(count) {
     taskList: { nothing: async () => void (++done === count && finish()) },
     preset: {
       worker: {
-        concurrentJobs: Number(process.env.CONCURRENCY ?? 50),
+        concurrentJobs: Number(process.env.CONCURRENCY ?? 10),
         localQueue: { size: 500 },
-        completeJobBatchDelay: Number(process.env.DELAY ?? 0),
+        completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
         logger: new (require('graphile-worker').Logger)(() => () => {}),
       },

@@ -10,7 +10,7 @@ use crate::pass;
 
 const GRAPHILE_ROWS: usize = 50_000;
 const BULLMQ_ROWS: usize = 20_000;
-const HUEY_ROWS: usize = 10_000;
+const HUEY_ROWS: usize = 5_000;
 const CELERY_ROWS: usize = 2_000;
 const PAIRS: usize = 5;
 
@@ -45,7 +45,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
             rate(&driver, GRAPHILE_ROWS)
         })
     });
-    work.against(BULLMQ, &mut ours, || bullmq(Sync::Always, "50"));
+    work.against(BULLMQ, &mut ours, || bullmq(Sync::Always, "100"));
     work.against(BULLMQ_EVERY_SECOND, &mut ours, || bullmq(Sync::EverySecond, "200"));
     work.against(HUEY, &mut ours, || {
         Ok(|| {
@@ -89,14 +89,14 @@ const FLOOR: Peer = Peer {
 const GRAPHILE: Peer = Peer {
     name: "graphile-worker",
     packages: &["graphile-worker", "postgresql"],
-    how: "local queue of 500, 50 at a time, settled in batches; PostgreSQL as packaged, synced",
+    how: "local queue of 500, 10 at a time, settled in batches; PostgreSQL as packaged, synced",
     budget: Some(Budget::AtLeast(2.5)),
     pairs: PAIRS,
 };
 const BULLMQ: Peer = Peer {
     name: "BullMQ",
     packages: &["bullmq", "redis"],
-    how: "50 at a time; Redis, appendfsync always",
+    how: "100 at a time; Redis, appendfsync always",
     budget: Some(Budget::AtLeast(5.0)),
     pairs: 3,
 };
