@@ -13,6 +13,7 @@ mod crowd;
 mod finding;
 mod ground;
 mod kill_storm;
+mod peers;
 mod power;
 mod receiver;
 #[allow(dead_code, reason = "each test binary uses its part")]
@@ -33,6 +34,7 @@ type Scenario = fn(&Ground) -> Vec<Finding>;
 const SCENARIOS: &[(&str, Scenario)] = &[
     ("ground", ground::scenario),
     ("clock", clock::scenario),
+    ("peers", peers::scenario),
     ("power", power::scenario),
     ("kill_storm", kill_storm::scenario),
     ("crowd", crowd::scenario),

@@ -7,7 +7,7 @@
 //! further window after each jump ahead, which makes all that was sent before look old.
 
 mod during;
-mod fake;
+pub mod fake;
 mod jumps;
 mod local;
 mod receiver;

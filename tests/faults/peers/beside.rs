@@ -1,0 +1,167 @@
+//! P7: what a healthy channel notices of hostile ones in the same pass, and that the check would see it if it did.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::acts::Act;
+use crate::finding::Finding;
+use crate::ground::Ground;
+use crate::support::channels::wait_until;
+use crate::support::webhooks::{Peer, read_request};
+
+/// How long the healthy endpoint takes for an answer, as one on another continent would.
+const ANSWER: Duration = Duration::from_millis(20);
+
+/// How many wait for each hostile endpoint.
+const BACKLOG: usize = 50;
+
+/// Runs it.
+pub fn part(ground: &Ground) -> Vec<Finding> {
+    let (count, pairs) = ground.scale((200, 3), (1_600, 9));
+    let hostile = [
+        Act::Silence,
+        Act::Drip(Vec::new(), b"HTTP/1.1 200 OK\r\n".to_vec()),
+        Act::SayAndReset(Vec::new()),
+        Act::SayAndClose([b"HTTP/1.1 200 OK\r\n", &b"A: b\r\n".repeat(100_000)[..]].concat()),
+        Act::Endless([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'z'; 60_000]].concat()),
+        Act::Say(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        Act::Say(b"HTTP/1.1 421 Misdirected\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        Act::Say(b"HTTP/1.1 503 No\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n".to_vec()),
+    ];
+    let peers: Vec<_> =
+        hostile.map(|act| Peer::start(move |stream| talk(stream, &act))).into_iter().collect();
+    let mut ratios: Vec<f64> = (0..pairs)
+        .map(|turn| {
+            let [alone, beside] = match turn % 2 {
+                0 => [false, true].map(|hostile| healthy(ground, count, &peers, hostile)),
+                _ => {
+                    let [beside, alone] =
+                        [true, false].map(|hostile| healthy(ground, count, &peers, hostile));
+                    [alone, beside]
+                }
+            };
+            beside / alone
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let slower = (ratios[pairs / 2] - 1.0) * 100.0;
+    let shared = (shared_lane(ground, 80, 8) / shared_lane(ground, 80, 0) - 1.0) * 100.0;
+    vec![
+        Finding::at_most(
+            "a healthy channel beside 8 hostile ones is slower by, in percent",
+            round(slower),
+            ground.scale(60.0, 5.0),
+        ),
+        Finding::at_least("control: slower by, when they share its places, in percent", round(shared), 150.0),
+    ]
+}
+
+fn round(percent: f64) -> f64 {
+    (percent * 10.0).round() / 10.0
+}
+
+fn talk(mut stream: TcpStream, act: &Act) {
+    while !read_request(&mut stream).0.is_empty() {
+        if !act.perform(&stream) {
+            return;
+        }
+    }
+}
+
+/// How long a pass takes to deliver `count` to a healthy endpoint, in seconds; with a backlog for the others, or none.
+fn healthy(ground: &Ground, count: usize, peers: &[Peer], hostile: bool) -> f64 {
+    let endpoint = Endpoint::start();
+    let mut channels = endpoint.channel("healthy");
+    for (n, peer) in peers.iter().enumerate() {
+        channels += &format!(
+            "[channels.hostile{n}]\nkind = \"webhook\"\nurl = \"{}\"\ntimeout = \"1s\"\nmax_in_flight = 4\n",
+            peer.url("/")
+        );
+    }
+    let mut rows = String::new();
+    if hostile {
+        (0..peers.len()).for_each(|n| rows += &row(&format!("hostile{n}"), "x").repeat(BACKLOG));
+    }
+    rows += &row("healthy", "x").repeat(count);
+    endpoint.delivers(ground, &channels, &rows, count)
+}
+
+/// The same where `hostile` of them hang in the one channel that there is.
+fn shared_lane(ground: &Ground, count: usize, hostile: usize) -> f64 {
+    let endpoint = Endpoint::start();
+    let rows = row("healthy", "hang").repeat(hostile) + &row("healthy", "x").repeat(count);
+    let channels = endpoint.channel("healthy");
+    endpoint.delivers(ground, &channels, &rows, count)
+}
+
+fn row(channel: &str, message: &str) -> String {
+    format!("{{\"channel\":\"{channel}\",\"to\":\"ops\",\"message\":\"{message}\"}}\n")
+}
+
+/// An endpoint that answers everything after the same time, but for what it is asked to hang on.
+struct Endpoint {
+    peer: Peer,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Endpoint {
+    fn start() -> Self {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answered);
+        let peer = Peer::start(move |stream| drop(answer(&stream, &count)));
+        Self { peer, answered }
+    }
+
+    fn channel(&self, name: &str) -> String {
+        let url = self.peer.url("/");
+        format!(
+            "[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\ntimeout = \"1s\"\nmax_in_flight = 8\n"
+        )
+    }
+
+    /// Seconds from the start of a pass until `count` were answered.
+    fn delivers(&self, ground: &Ground, channels: &str, rows: &str, count: usize) -> f64 {
+        let sandbox = ground.sandbox(|_| channels.to_owned());
+        assert!(sandbox.run(&["enqueue", "--batch", "-"], rows.as_bytes()).status.success());
+        let mut pass = sandbox.notifyctl();
+        pass.arg("send-pending").stdout(Stdio::null()).stderr(Stdio::null());
+        let begun = Instant::now();
+        let mut pass = pass.spawn().expect("a pass");
+        wait_until("all are answered", || self.answered.load(Ordering::Relaxed) >= count);
+        let took = begun.elapsed().as_secs_f64();
+        // What is left hangs.
+        pass.kill().expect("end it");
+        pass.wait().expect("it ends");
+        took
+    }
+}
+
+fn answer(stream: &TcpStream, answered: &AtomicUsize) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut reader, mut writer) = (BufReader::new(stream), stream);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        while line != "\r\n" {
+            line.clear();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            length = line
+                .strip_prefix("content-length: ")
+                .map_or(length, |value| value.trim().parse().unwrap_or(0));
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        if body.windows(6).any(|word| word == b"\"hang\"") {
+            Act::Silence.perform(stream);
+            return Ok(());
+        }
+        std::thread::sleep(ANSWER);
+        writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
