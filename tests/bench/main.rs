@@ -14,6 +14,7 @@ mod pass;
 mod peers;
 mod shells;
 mod smtp;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ const BENCHES: [(&str, Bench); 6] = [
     ("batch", batch::run),
     ("pass", pass::run),
     ("smtp", smtp::run),
+    ("webhook", webhook::run),
     ("memory", memory::run),
 ];
 

@@ -49,7 +49,7 @@ enum Wait {
     Real,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Taken {
     in_flight: u64,
     too_early: u64,
@@ -97,7 +97,7 @@ impl Taken {
         });
         stop(&stopped);
         // Nobody takes what a living pass has in hand.
-        let other = |command: &mut Command| tally(command.output().expect("a pass").stdout);
+        let other = |command: &mut Command| tally(&command.output().expect("a pass").stdout);
         let before = other(sandbox.notifyctl().args(["send-pending", "--json"]));
         let too_early = before["orphans"].as_u64().expect("a number")
             + (receiver.requests().len() - in_flight - (due - claimed)) as u64;
@@ -112,7 +112,7 @@ impl Taken {
         // The answers come, and then the pass that waited for them goes on.
         gate.open();
         kill_process(Pid::from_child(&stopped), Signal::CONT).expect("go on");
-        let late = tally(stopped.wait_with_output().expect("it ends").stdout);
+        let late = tally(&stopped.wait_with_output().expect("it ends").stdout);
         sandbox.ok(&["send-pending"]);
         sandbox.ok(&["db", "check"]);
         let mut taken = Self::found(&sandbox, due);
@@ -178,6 +178,6 @@ fn an_hour_later(sandbox: &Sandbox) -> Command {
     later
 }
 
-fn tally(json: Vec<u8>) -> serde_json::Value {
-    serde_json::from_slice(&json).expect("a tally")
+fn tally(json: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(json).expect("a tally")
 }

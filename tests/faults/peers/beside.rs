@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::acts::Act;
+use super::{http, smtp};
 use crate::finding::Finding;
 use crate::ground::Ground;
 use crate::support::channels::wait_until;
-use crate::support::webhooks::{Peer, read_request};
+use crate::support::webhooks::Peer;
 
 /// How long the healthy endpoint takes for an answer, as one on another continent would.
 const ANSWER: Duration = Duration::from_millis(20);
@@ -22,25 +23,14 @@ const BACKLOG: usize = 50;
 /// Runs it.
 pub fn part(ground: &Ground) -> Vec<Finding> {
     let (count, pairs) = ground.scale((200, 3), (1_600, 9));
-    let hostile = [
-        Act::Silence,
-        Act::Drip(Vec::new(), b"HTTP/1.1 200 OK\r\n".to_vec()),
-        Act::SayAndReset(Vec::new()),
-        Act::SayAndClose([b"HTTP/1.1 200 OK\r\n", &b"A: b\r\n".repeat(100_000)[..]].concat()),
-        Act::Endless([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'z'; 60_000]].concat()),
-        Act::Say(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".to_vec()),
-        Act::Say(b"HTTP/1.1 421 Misdirected\r\nContent-Length: 0\r\n\r\n".to_vec()),
-        Act::Say(b"HTTP/1.1 503 No\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n".to_vec()),
-    ];
-    let peers: Vec<_> =
-        hostile.map(|act| Peer::start(move |stream| talk(stream, &act))).into_iter().collect();
+    let hostile = hostile();
     let mut ratios: Vec<f64> = (0..pairs)
         .map(|turn| {
             let [alone, beside] = match turn % 2 {
-                0 => [false, true].map(|hostile| healthy(ground, count, &peers, hostile)),
+                0 => [false, true].map(|are_there| healthy(ground, count, &hostile, are_there)),
                 _ => {
                     let [beside, alone] =
-                        [true, false].map(|hostile| healthy(ground, count, &peers, hostile));
+                        [true, false].map(|are_there| healthy(ground, count, &hostile, are_there));
                     [alone, beside]
                 }
             };
@@ -52,7 +42,7 @@ pub fn part(ground: &Ground) -> Vec<Finding> {
     let shared = (shared_lane(ground, 80, 8) / shared_lane(ground, 80, 0) - 1.0) * 100.0;
     vec![
         Finding::at_most(
-            "a healthy channel beside 8 hostile ones is slower by, in percent",
+            format!("a healthy channel beside {} hostile ones is slower by, in percent", hostile.len()),
             round(slower),
             ground.scale(60.0, 5.0),
         ),
@@ -64,27 +54,40 @@ fn round(percent: f64) -> f64 {
     (percent * 10.0).round() / 10.0
 }
 
-fn talk(mut stream: TcpStream, act: &Act) {
-    while !read_request(&mut stream).0.is_empty() {
-        if !act.perform(&stream) {
-            return;
-        }
-    }
+/// Peers that are slow, silent, talkative without end or quick to refuse, each with a channel to it.
+fn hostile() -> Vec<(Peer, String)> {
+    let line = |line: &str| format!("{line}\r\n").into_bytes();
+    let relays = [
+        ("greeting", Act::Silence),
+        ("EHLO", Act::Drip(Vec::new(), line("250 ok"))),
+        ("MAIL", Act::Say([&b"250 "[..], &vec![b'x'; 10 << 20]].concat())),
+        ("RCPT", Act::SayAndClose(line("421 4.3.2 enough for today"))),
+        ("dot", Act::SayAndReset(Vec::new())),
+    ];
+    let head = |head: &str| format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+    let endpoints = [
+        Act::Silence,
+        Act::Drip(Vec::new(), head("200 OK")),
+        Act::SayAndReset(Vec::new()),
+        Act::SayAndClose([b"HTTP/1.1 200 OK\r\n", &b"A: b\r\n".repeat(100_000)[..]].concat()),
+        Act::Endless([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'z'; 60_000]].concat()),
+        Act::Say(head("302 Found\r\nLocation: /")),
+        Act::Say(head("421 Misdirected")),
+    ];
+    let relays = relays.map(|(step, act)| smtp::relay("250-relay\r\n250 PIPELINING\r\n", step, act));
+    relays.into_iter().chain(endpoints.map(http::endpoint)).collect()
 }
 
 /// How long a pass takes to deliver `count` to a healthy endpoint, in seconds; with a backlog for the others, or none.
-fn healthy(ground: &Ground, count: usize, peers: &[Peer], hostile: bool) -> f64 {
+fn healthy(ground: &Ground, count: usize, hostile: &[(Peer, String)], are_there: bool) -> f64 {
     let endpoint = Endpoint::start();
     let mut channels = endpoint.channel("healthy");
-    for (n, peer) in peers.iter().enumerate() {
-        channels += &format!(
-            "[channels.hostile{n}]\nkind = \"webhook\"\nurl = \"{}\"\ntimeout = \"1s\"\nmax_in_flight = 4\n",
-            peer.url("/")
-        );
+    for (n, (_, channel)) in hostile.iter().enumerate() {
+        channels += &format!("[channels.hostile{n}]\n{channel}");
     }
     let mut rows = String::new();
-    if hostile {
-        (0..peers.len()).for_each(|n| rows += &row(&format!("hostile{n}"), "x").repeat(BACKLOG));
+    if are_there {
+        (0..hostile.len()).for_each(|n| rows += &row(&format!("hostile{n}"), "x").repeat(BACKLOG));
     }
     rows += &row("healthy", "x").repeat(count);
     endpoint.delivers(ground, &channels, &rows, count)
@@ -99,7 +102,7 @@ fn shared_lane(ground: &Ground, count: usize, hostile: usize) -> f64 {
 }
 
 fn row(channel: &str, message: &str) -> String {
-    format!("{{\"channel\":\"{channel}\",\"to\":\"ops\",\"message\":\"{message}\"}}\n")
+    format!("{{\"channel\":\"{channel}\",\"to\":\"ops@example.org\",\"message\":\"{message}\"}}\n")
 }
 
 /// An endpoint that answers everything after the same time, but for what it is asked to hang on.

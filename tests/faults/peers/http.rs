@@ -11,33 +11,27 @@ use crate::support::webhooks::{Peer, read_request};
 
 /// Every endpoint, with what an attempt at it comes to.
 pub fn cases() -> Vec<Case> {
-    let endpoints = before_the_request().into_iter().map(|(name, act, outcome)| (name, act, outcome, false));
-    let after = after_the_request().into_iter().map(|(name, act, outcome)| (name, act, outcome, true));
-    let case = |(name, act, outcome, reads): (&str, Act, Outcome, bool)| {
-        let peer = Peer::start(move |stream| talk(stream, &act, reads));
-        let config =
-            format!("kind = \"webhook\"\nurl = \"{}\"\nto = \"ops\"\ntimeout = \"3s\"\n", peer.url("/"));
+    let case = |(name, act, outcome): (&str, Act, Outcome)| {
+        let (peer, config) = endpoint(act);
         Case::new(format!("endpoint: {name}"), peer, &config, outcome)
     };
-    endpoints.chain(after).map(case).collect()
+    acts().into_iter().map(case).collect()
 }
 
-fn talk(mut stream: TcpStream, act: &Act, reads: bool) {
+/// An endpoint that reads each request and does `act`, and a channel to it.
+pub fn endpoint(act: Act) -> (Peer, String) {
+    let peer = Peer::start(move |stream| talk(stream, &act));
+    let config = format!("kind = \"webhook\"\nurl = \"{}\"\nto = \"ops\"\ntimeout = \"3s\"\n", peer.url("/"));
+    (peer, config)
+}
+
+fn talk(mut stream: TcpStream, act: &Act) {
     let _ = stream.set_nodelay(true);
     // One that answers in order is given the next request on the same connection.
-    while !reads || !read_request(&mut stream).0.is_empty() {
-        if !act.perform(&stream) || !reads {
-            return;
-        }
-    }
+    while !read_request(&mut stream).0.is_empty() && act.perform(&stream) {}
 }
 
-/// A small request is on its way before anything can come back: whoever does not read it may have it all the same.
-fn before_the_request() -> Vec<(&'static str, Act, Outcome)> {
-    vec![("silence from the beginning", Act::Silence, Unknown)]
-}
-
-fn after_the_request() -> Vec<(&'static str, Act, Outcome)> {
+fn acts() -> Vec<(&'static str, Act, Outcome)> {
     let head = |status: &str, headers: &str| format!("HTTP/1.1 {status}\r\n{headers}\r\n").into_bytes();
     let with = |status: &str, headers: &str, body: &[u8]| [&head(status, headers)[..], body].concat();
     let retry_after =

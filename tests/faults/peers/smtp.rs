@@ -21,16 +21,22 @@ pub fn cases(offers: &'static str) -> Vec<Case> {
             if step == "dot" && matches!(act, Act::Silence | Act::Drip(..)) {
                 continue;
             }
-            let peer = Peer::start(move |stream| drop(talk(&stream, offers, (step, &act))));
-            let config = format!(
-                "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"n@example.org\"\n\
-                 to = \"ops@example.org\"\ntimeout = \"3s\"\n",
-                peer.address.port()
-            );
+            let (peer, config) = relay(offers, step, act);
             cases.push(Case::new(format!("relay: {name} at {step}"), peer, &config, outcome));
         }
     }
     cases
+}
+
+/// A relay that does `act` at `step`, and a channel to it.
+pub fn relay(offers: &'static str, step: &'static str, act: Act) -> (Peer, String) {
+    let peer = Peer::start(move |stream| drop(talk(&stream, offers, (step, &act))));
+    let config = format!(
+        "kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"n@example.org\"\n\
+         to = \"ops@example.org\"\ntimeout = \"3s\"\n",
+        peer.address.port()
+    );
+    (peer, config)
 }
 
 fn acts(step: &str) -> Vec<(&'static str, Act, Outcome)> {
