@@ -37,7 +37,7 @@ impl From<daemon::Error> for Error {
             }
             daemon::Error::Store(error) => error.into(),
             daemon::Error::Delivery(error) => error.into(),
-            daemon::Error::Stopped(_) | daemon::Error::Ended => Self::internal(error.to_string()),
+            daemon::Error::Stopped(_) => Self::internal(error.to_string()),
             daemon::Error::System { .. } => Self::new(Exit::TempFail, error.to_string()),
         }
     }

@@ -20,9 +20,6 @@ pub enum Error {
     /// The store's thread is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The sender ended although nobody told it to.
-    #[error("the sender ended by itself")]
-    Ended,
     /// The system did not give what it always gives.
     #[error("{doing}: {error}")]
     System {

@@ -75,25 +75,31 @@ impl Daemon {
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
         let (store, _thread) =
             Handle::start(opened).map_err(|error| Error::system("start the store's thread", error))?;
-        let mut runs = Runs::default();
-        if config.daemon.roles.contains(&Role::Sender) {
-            let (lanes, unfit) = lanes::build(config.channels.clone());
-            for error in &unfit {
-                log::error!(target: LOG_TARGET, "{error}; what is pending there waits until a reload finds it right");
-            }
-            if lanes.is_empty() {
-                return Err(Error::NoChannel);
-            }
-            runs.begin(&store, lanes, config.daemon.drain, manager).await?;
-        }
         let maintenance = match config.daemon.roles.contains(&Role::Maintenance) {
             true => Some(Maintenance::start(&config)?),
             false => None,
         };
-        let roles = config.daemon.roles_text();
-        log::info!(target: LOG_TARGET, roles = roles.as_str(), store = config.store.url.to_string(); "started");
+        let mut daemon = Self { config, store, signals, runs: Runs::default(), maintenance, manager };
+        if daemon.config.daemon.roles.contains(&Role::Sender) {
+            daemon.send().await?;
+        }
+        let roles = daemon.config.daemon.roles_text();
+        let store = daemon.config.store.url.to_string();
+        log::info!(target: LOG_TARGET, roles = roles.as_str(), store = store.as_str(); "started");
         manager.ready(&format!("running: {roles}"));
-        Ok(Self { config, store, signals, runs, maintenance, manager })
+        Ok(daemon)
+    }
+
+    /// Begins to deliver on every channel that can be built.
+    async fn send(&mut self) -> Result<(), Error> {
+        let (lanes, unfit) = lanes::build(self.config.channels.clone());
+        for error in &unfit {
+            log::error!(target: LOG_TARGET, "{error}; what is pending there waits until a reload finds it right");
+        }
+        if lanes.is_empty() {
+            return Err(Error::NoChannel);
+        }
+        self.runs.begin(&self.store, lanes, self.config.daemon.drain, self.manager).await
     }
 
     async fn conduct(mut self, reload: &Reload) -> Result<(), Error> {
@@ -105,8 +111,9 @@ impl Daemon {
                     Signal::Stop => return self.stop().await,
                 },
                 (claims, ended) = self.runs.ended() => match ended {
-                    // Until it is told to, only a failure ends it.
-                    ended if claims => return Err(ended.err().map_or(Error::Ended, Error::Delivery)),
+                    Err(error) if claims => return Err(Error::Delivery(error)),
+                    // It stood still for longer than its lease (a machine that slept): others may have taken over.
+                    Ok(_) if claims => self.send().await?,
                     Ok(_) => {}
                     Err(error) => log::error!(target: LOG_TARGET, "end of the run before the reload: {error}"),
                 },
