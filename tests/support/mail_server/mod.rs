@@ -180,19 +180,18 @@ impl MailServer {
 
     /// The raw mails that have arrived by now.
     pub fn arrived(&self) -> Vec<PathBuf> {
-        let mail = self.dir.path().join("mail");
-        let read = || fs::read_dir(mail.join("box/new"));
-        let is_readable = |path: &PathBuf| fs::File::open(path).is_ok();
-        let list = |entries: fs::ReadDir| entries.map(|entry| entry.expect("an entry").path()).collect();
-        let found: Vec<PathBuf> = read().map(list).unwrap_or_default();
-        if !found.is_empty() && found.iter().all(is_readable) {
-            return found;
+        let mut folder = self.dir.path().join("mail/box/new");
+        if !is_root() {
+            // The servers let nobody else look, and see to that again at each mail.
+            let copies = self.dir.path().join("copies");
+            let script = r#"mkdir -p "$1"; [ ! -e "$0" ] || cp -ru "$0/." "$1"; chmod -R a+rX "$1""#;
+            let mut shell = as_root(Kind::Postfix, "/bin/sh");
+            shell.args(["-eu", "-c", script]).args([&folder, &copies]);
+            assert!(shell.status().expect("a shell").success());
+            folder = copies;
         }
-        // The servers let nobody else look.
-        let _ =
-            as_root(Kind::Postfix, "chmod").args(["-R", "a+rX"]).arg(&mail).stderr(Stdio::null()).status();
-        let found: Vec<PathBuf> = read().map(list).unwrap_or_default();
-        found.into_iter().filter(is_readable).collect()
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
     /// What `look` finds, once it does; fails with all that the server has said.
@@ -219,8 +218,8 @@ impl Drop for MailServer {
     fn drop(&mut self) {
         self.stop();
         // What belongs to a server's users is not ours to remove, unless we are root.
-        let folders =
-            ["queue", "data", "mail", "etc", "log", "lib", "run"].map(|name| self.dir.path().join(name));
+        let folders = ["queue", "data", "mail", "etc", "log", "lib", "run", "copies"]
+            .map(|name| self.dir.path().join(name));
         let _ = as_root(Kind::Postfix, "rm").arg("-rf").args(folders).status();
     }
 }
@@ -233,16 +232,19 @@ fn end(child: &mut Child) {
     let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
 }
 
+fn is_root() -> bool {
+    fs::metadata("/proc/self").expect("/proc").uid() == 0
+}
+
 /// A program run by root, or else by a root of its own name space: the servers have users of their own. Those that
 /// are not installed have no users on this host, and get a name space where they do.
 fn as_root(kind: Kind, program: &str) -> Command {
-    let is_root = fs::metadata("/proc/self").expect("/proc").uid() == 0;
     let installed = kind == Kind::Postfix;
-    if is_root && installed {
+    if is_root() && installed {
         return Command::new(program);
     }
     let mut command = Command::new("unshare");
-    if !is_root {
+    if !is_root() {
         command.args(["--map-root-user", "--map-auto"]);
     }
     if !installed {
