@@ -144,7 +144,7 @@ impl File {
         match &*self.target {
             Target::Maildir(_) => {
                 let from = self.from.clone().unwrap_or_else(|| mail::default_from(envelope));
-                Ok(maildir::with_unix_line_ends(&mail::build(envelope, &from)?))
+                Ok(maildir::with_unix_line_ends(&mail::build(envelope, &from, &mail::to(envelope)?)?))
             }
             Target::Jsonl(_) => serde_json::to_vec(&envelope.shape())
                 .map_err(|error| Verdict::new(Outcome::Rejected, Reason::Unsendable, &error.to_string())),

@@ -10,31 +10,39 @@
 mod header;
 mod text;
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{
-    ContentDisposition, ContentTransferEncoding, ContentType, Date, HeaderName, MIME_VERSION_1_0, MessageId,
+    ContentDisposition, ContentTransferEncoding, ContentType, Date, From, HeaderName, Headers,
+    MIME_VERSION_1_0, MessageId, To,
 };
-use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart};
 
 use super::{Envelope, recipient};
 use crate::model::{Attachment, Outcome, Priority, Reason, Timestamp, Verdict};
 
-/// The message as bytes with CRLF line ends, the last line's included.
+/// The message as bytes with CRLF line ends, the last line's included; `to` is the envelope's recipient, read.
 ///
 /// # Errors
 /// A verdict (rejected, unsendable) when the stored notification cannot be written as a message.
-pub fn build(envelope: &Envelope, from: &Mailbox) -> Result<Vec<u8>, Verdict> {
-    let to = recipient::mailbox(&envelope.content.recipient)
-        .map_err(|problem| unsendable(&problem.to_string()))?;
-    if [from, &to].iter().any(|mailbox| mailbox.name.as_deref().is_some_and(has_control)) {
+pub fn build(envelope: &Envelope, from: &Mailbox, to: &Mailbox) -> Result<Vec<u8>, Verdict> {
+    if [from, to].iter().any(|mailbox| mailbox.name.as_deref().is_some_and(has_control)) {
         return Err(unsendable("a name holds a control character"));
     }
     // lettre panics where a value cannot be formatted. What is known to lead there is refused above; one
     // row that is not known must not stop the queue.
     catch_unwind(AssertUnwindSafe(|| write(envelope, from, to)))
         .unwrap_or_else(|_| Err(unsendable("it cannot be written as a mail")))
+}
+
+/// The recipient of the mail.
+///
+/// # Errors
+/// A verdict (rejected, unsendable) when it is none.
+pub fn to(envelope: &Envelope) -> Result<Mailbox, Verdict> {
+    recipient::mailbox(&envelope.content.recipient).map_err(|problem| unsendable(&problem.to_string()))
 }
 
 /// The sender where none is configured: `notifyctl@` and the store's message domain.
@@ -45,38 +53,44 @@ pub fn default_from(envelope: &Envelope) -> Mailbox {
     Mailbox::new(None, address)
 }
 
-fn write(envelope: &Envelope, from: &Mailbox, to: Mailbox) -> Result<Vec<u8>, Verdict> {
+/// lettre's headers and parts, put together here: its own builder parses every address back out of the
+/// headers that it has just written, which takes longer than all the rest.
+fn write(envelope: &Envelope, from: &Mailbox, to: &Mailbox) -> Result<Vec<u8>, Verdict> {
     let content = &envelope.content;
-    let id = format!("<{}@{}>", envelope.stable_id, envelope.message_domain);
-    let builder = Message::builder()
-        .header(Date::new(moment(envelope.created_at)))
-        .header(MessageId::from(id))
-        .from(from.clone())
-        .to(to)
-        .raw_header(header::plain("Auto-Submitted", "auto-generated"));
-    let builder = match &content.subject {
-        Some(subject) => builder.raw_header(header::text(HeaderName::new_from_ascii_str("Subject"), subject)),
-        None => builder,
-    };
-    let message = body(envelope, importance(envelope, builder))
-        .map_err(|error| unsendable(&format!("it cannot be written as a mail: {error}")))?
-        .formatted();
-    let mut bytes = header::own(&content.headers).map_err(unsendable)?.into_bytes();
-    bytes.extend_from_slice(&message);
+    let mut headers = Headers::new();
+    headers.set(Date::new(moment(envelope.created_at)));
+    headers.set(MessageId::from(format!("<{}@{}>", envelope.stable_id, envelope.message_domain)));
+    headers.set(From::from(Mailboxes::from(from.clone())));
+    headers.set(To::from(Mailboxes::from(to.clone())));
+    headers.insert_raw(header::plain("Auto-Submitted", "auto-generated"));
+    if let Some(subject) = &content.subject {
+        headers.insert_raw(header::text(HeaderName::new_from_ascii_str("Subject"), subject));
+    }
+    importance(envelope, &mut headers);
+    headers.set(MIME_VERSION_1_0);
+    let own = header::own(&content.headers).map_err(unsendable)?;
+    let body = body(envelope, &mut headers);
+    let mut bytes = Vec::with_capacity(own.len() + body.len() + 512);
+    // A Vec takes everything.
+    let _ = write!(bytes, "{own}{headers}");
+    bytes.extend_from_slice(&body);
     Ok(bytes)
 }
 
-/// The text alone, or with its HTML (the plainest first, RFC 2046 section 5.1.4), or either before attachments.
-fn body(envelope: &Envelope, builder: MessageBuilder) -> Result<Message, lettre::error::Error> {
+/// The text alone, or with its HTML (the plainest first, RFC 2046 section 5.1.4), or either before attachments:
+/// what follows the headers of the message, to which those of a text alone are added.
+fn body(envelope: &Envelope, headers: &mut Headers) -> Vec<u8> {
     let content = &envelope.content;
     let html = content.html.as_deref();
     if content.attachments.is_empty() {
         return match html {
-            None => builder
-                .header(MIME_VERSION_1_0)
-                .header(ContentType::TEXT_PLAIN)
-                .body(text::whole_body(&content.message)),
-            Some(html) => builder.multipart(alternative(envelope, html)),
+            None => {
+                let body = text::whole_body(&content.message);
+                headers.set(ContentType::TEXT_PLAIN);
+                headers.set(body.encoding());
+                [b"\r\n", &*body.into_vec()].concat()
+            }
+            Some(html) => alternative(envelope, html).formatted(),
         };
     }
     let mixed = MultiPart::mixed().boundary(boundary("mixed", envelope));
@@ -84,7 +98,8 @@ fn body(envelope: &Envelope, builder: MessageBuilder) -> Result<Message, lettre:
         None => mixed.singlepart(text::part(ContentType::TEXT_PLAIN, &content.message)),
         Some(html) => mixed.multipart(alternative(envelope, html)),
     };
-    builder.multipart(content.attachments.iter().fold(first, |parts, it| parts.singlepart(attachment(it))))
+    let parts = content.attachments.iter().fold(first, |parts, it| parts.singlepart(attachment(it)));
+    parts.formatted()
 }
 
 fn alternative(envelope: &Envelope, html: &str) -> MultiPart {
@@ -126,19 +141,18 @@ fn media_type(name: &str) -> ContentType {
 
 /// What mail readers show of a priority (RFC 4021 section 2.1.54, and the older habit beside it), unless the
 /// caller says it in headers of their own.
-fn importance(envelope: &Envelope, builder: MessageBuilder) -> MessageBuilder {
+fn importance(envelope: &Envelope, headers: &mut Headers) {
     let x_priority = match envelope.priority {
         Priority::Critical => "1 (Highest)",
         Priority::High => "2 (High)",
-        Priority::Normal | Priority::Low => return builder,
+        Priority::Normal | Priority::Low => return,
     };
     let own = |name: &str| envelope.content.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
     if own("Importance") || own("X-Priority") {
-        return builder;
+        return;
     }
-    builder
-        .raw_header(header::plain("Importance", "high"))
-        .raw_header(header::plain("X-Priority", x_priority))
+    headers.insert_raw(header::plain("Importance", "high"));
+    headers.insert_raw(header::plain("X-Priority", x_priority));
 }
 
 /// The instant for `Date`, kept within the years that it can name.

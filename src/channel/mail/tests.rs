@@ -29,7 +29,7 @@ fn from() -> Mailbox {
 }
 
 fn built(envelope: &Envelope) -> String {
-    String::from_utf8(build(envelope, &from()).unwrap()).unwrap()
+    String::from_utf8(build(envelope, &from(), &to(envelope).unwrap()).unwrap()).unwrap()
 }
 
 /// What must hold of every message on the wire, however odd its content.
@@ -198,7 +198,7 @@ fn nothing_adds_a_header_or_a_recipient() {
     cases[1].content.headers = vec![(evil.into(), "v".into())];
     cases[2].content.headers = vec![("X-A".into(), evil.into())];
     for envelope in cases {
-        let verdict = build(&envelope, &from()).unwrap_err();
+        let verdict = to(&envelope).and_then(|to| build(&envelope, &from(), &to)).unwrap_err();
         assert_eq!((verdict.outcome, verdict.reason), (Outcome::Rejected, Reason::Unsendable));
         assert!(!verdict.detail.contains("evil"), "{}", verdict.detail);
     }
@@ -212,7 +212,7 @@ fn nothing_adds_a_header_or_a_recipient() {
 #[test]
 fn a_name_with_a_control_character_is_refused_and_does_not_panic() {
     let evil = Mailbox::new(Some("x\r\ny".into()), "a@example.org".parse().unwrap());
-    assert_eq!(build(&text_of(""), &evil).unwrap_err().reason, Reason::Unsendable);
+    assert_eq!(build(&text_of(""), &evil, &from()).unwrap_err().reason, Reason::Unsendable);
 }
 
 #[test]

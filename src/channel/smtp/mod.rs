@@ -36,7 +36,7 @@ use self::pool::Pool;
 use self::transaction::Letter;
 use super::tls::Trust;
 use super::{Attempt, BuildError, Channel, Envelope, Supply, mail, recipient};
-use crate::model::{Outcome, Reason, Verdict};
+use crate::model::Verdict;
 
 /// A channel of kind `smtp`.
 pub struct Smtp {
@@ -82,9 +82,8 @@ impl Smtp {
 
     fn letter(&self, envelope: &Envelope) -> Result<Letter, Verdict> {
         let from = self.from.clone().unwrap_or_else(|| mail::default_from(envelope));
-        let message = mail::build(envelope, &from)?;
-        let to = recipient::mailbox(&envelope.content.recipient)
-            .map_err(|problem| Verdict::new(Outcome::Rejected, Reason::Unsendable, &problem.to_string()))?;
+        let to = mail::to(envelope)?;
+        let message = mail::build(envelope, &from, &to)?;
         Ok(Letter { id: envelope.id, from: from.email, to: to.email, message })
     }
 }
