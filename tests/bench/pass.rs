@@ -45,7 +45,7 @@ pub fn run() -> Vec<Row> {
         ours: rate(a),
         floor: rate(b),
         ratio: 1.0 / ratio,
-        budget: Budget::AtLeast(0.2),
+        budget: Budget::AtLeast(0.35),
     }]
 }
 

@@ -1,5 +1,7 @@
 //! The smtp channel against a relay that misbehaves on cue: each ends as the rules of mail say.
 
+mod ahead;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -217,6 +219,22 @@ async fn an_idle_connection_that_is_gone_is_replaced_within_the_same_attempt() {
         let verdict = channel.attempt(&envelope("y")).await;
         assert_eq!(came_to(&verdict), SENT, "case {case}: {verdict:?}");
         assert!(verdict.detail.contains("queued as 1-1"), "case {case}: {}", verdict.detail);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_on_which_something_was_said_out_of_turn_is_not_used_again() {
+    for features in FEATURES {
+        let peer = Peer::start(vec![Script::polite().offers(features), Script::polite()]);
+        let channel = channel(options(&peer));
+        assert_eq!(came_to(&channel.attempt(&envelope("x")).await), SENT);
+        // While it waits for its next message; it would be taken for the answer to MAIL.
+        peer.interject(b"250 2.0.0 by the way\r\n");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let verdict = channel.attempt(&envelope("y")).await;
+        assert_eq!(came_to(&verdict), SENT, "{verdict:?}");
+        let mails = |at: usize| peer.seen()[at].commands.iter().filter(|c| c.starts_with("MAIL")).count();
+        assert_eq!([mails(0), mails(1)], [1, 1], "nothing more was said on the first");
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Act {
     /// Says this line.
     Say(&'static str),
+    /// Is polite, so much later.
+    Late(Duration),
     /// Says these bytes as they are.
     Raw(Vec<u8>),
     /// Says this line, and hangs up.
@@ -59,6 +61,8 @@ pub struct Seen {
     pub commands: Vec<String>,
     /// Every message whose final dot arrived, dots unstuffed.
     pub messages: Vec<String>,
+    /// How many final dots came together with what follows them.
+    pub followed: usize,
 }
 
 /// The running peer. Dropping it hangs up on everybody and joins its threads.
@@ -118,6 +122,13 @@ impl Peer {
     pub fn verbs(&self) -> Vec<String> {
         let verb = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
         self.seen().iter().flat_map(|seen| seen.commands.iter().map(verb)).collect()
+    }
+
+    /// Says these bytes to everybody who is connected, whoever's turn it is.
+    pub fn interject(&self, bytes: &[u8]) {
+        for stream in self.state.open.lock().unwrap().iter() {
+            say(stream, bytes).expect("somebody to say it to");
+        }
     }
 
     /// Hangs up on everybody who is connected.
@@ -233,7 +244,7 @@ impl Talk {
         self.act(stream, "AUTH", "235 2.7.0 welcome").map(|_| ())
     }
 
-    fn message(&mut self, reader: &mut impl BufRead, stream: &TcpStream) -> Result<(), Over> {
+    fn message(&mut self, reader: &mut BufReader<&TcpStream>, stream: &TcpStream) -> Result<(), Over> {
         let mut message = String::new();
         loop {
             self.act(stream, "line", "")?;
@@ -247,7 +258,11 @@ impl Talk {
             }
             message.push_str(line.strip_prefix('.').unwrap_or(&line));
         }
-        self.see(|seen| seen.messages.push(message.clone()));
+        let followed = !reader.buffer().is_empty();
+        self.see(|seen| {
+            seen.messages.push(message.clone());
+            seen.followed += usize::from(followed);
+        });
         self.recipients = 0;
         let number = self.shared.seen.lock().unwrap()[self.number].messages.len();
         self.act(stream, "dot", &format!("250 2.0.0 ok: queued as {}-{number}", self.number))?;
@@ -260,13 +275,17 @@ impl Talk {
         self.counts.push(at);
         let scripted =
             self.script.acts.iter().find(|(on, when, _)| *on == at && [usize::MAX, nth].contains(when));
-        let Some((_, _, act)) = scripted else {
+        if let Some((_, _, Act::Late(wait))) = scripted {
+            thread::sleep(*wait);
+        }
+        let Some((_, _, act)) = scripted.filter(|(_, _, act)| !matches!(act, Act::Late(_))) else {
             if !polite.is_empty() {
                 say(stream, format!("{polite}\r\n").as_bytes())?;
             }
             return Ok(true);
         };
         match act {
+            Act::Late(_) => {}
             Act::Say(line) => say(stream, format!("{line}\r\n").as_bytes())?,
             Act::Raw(bytes) => say(stream, bytes)?,
             Act::SayAndClose(line) => {

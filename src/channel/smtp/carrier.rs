@@ -72,6 +72,7 @@ impl Smtp {
                 false => session.envelope(&letter, timeouts.command).await,
             };
             let mut ahead = None;
+            session.understood |= announced && agreed.is_ok();
             let (verdict, after) = match agreed {
                 Ok(()) => {
                     ahead = self.next_ahead(&session, supply);
@@ -116,7 +117,7 @@ impl Smtp {
         if again {
             log::debug!("{}: a connection was gone, opening another", self.opener.host);
         }
-        if again && announced && session.carried == 2 {
+        if again && announced && !session.understood {
             log::info!("{}: does not take one message behind another, sending them singly", self.opener.host);
             self.singly.store(true, Ordering::Relaxed);
         }

@@ -258,3 +258,61 @@ async fn dialogue(
 fn tls_trouble(why: &str) -> Verdict {
     Verdict::channel_trouble(Reason::Tls, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+
+    use super::*;
+    use crate::channel::smtp::options::Mechanism;
+    use crate::secret::{SecretString, Source};
+
+    /// A relay that offers a login and says yes to everything; gives back all that it was told.
+    fn relay(listener: std::net::TcpListener) -> std::thread::JoinHandle<Vec<String>> {
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut told = Vec::new();
+            stream.write_all(b"220 relay\r\n").unwrap();
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                let Ok(line) = line else { break };
+                let said: &[u8] =
+                    if line.starts_with("EHLO") { b"250-relay\r\n250 AUTH PLAIN\r\n" } else { b"235 ok\r\n" };
+                told.push(line);
+                if stream.write_all(said).is_err() {
+                    break;
+                }
+            }
+            told
+        })
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_said_in_clear_to_an_address_that_is_not_the_loopbacks() {
+        let password = Source::Inline(SecretString::from("s3cret"));
+        // The second leads to a listener on this host as well, on every host, and is not the loopback's own: it
+        // stands for a name that leads elsewhere than it says.
+        for (host, logs_in) in [("127.0.0.1", true), ("::ffff:127.0.0.1", false)] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let relay = relay(listener);
+            let opener = Opener {
+                host: host.into(),
+                port,
+                tls: Tls::None,
+                trust: Trust::new(None).unwrap(),
+                name: ServerName::try_from("localhost").unwrap(),
+                login: Some(Login::new("u".into(), password.clone(), Mechanism::Auto).unwrap()),
+                hello: Some("localhost".into()),
+                timeouts: Timeouts::within(Duration::from_secs(5)),
+            };
+            let opened = opener.open().await;
+            assert_eq!(
+                opened.as_ref().err().map(|verdict| verdict.reason),
+                (!logs_in).then_some(Reason::Tls)
+            );
+            drop(opened);
+            let told = relay.join().unwrap();
+            assert_eq!(told.iter().any(|line| line.starts_with("AUTH")), logs_in, "{host}: {told:?}");
+        }
+    }
+}

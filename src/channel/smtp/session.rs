@@ -19,6 +19,8 @@ pub struct Session {
     pub carried: u32,
     /// Whether the relay has accepted one of them.
     pub proven: bool,
+    /// Whether the relay has taken an envelope that was announced behind the message before.
+    pub understood: bool,
     /// What is written next; kept for its room.
     pub(super) outgoing: Vec<u8>,
 }
@@ -26,7 +28,14 @@ pub struct Session {
 impl Session {
     /// A connection on which nothing has been said yet.
     pub fn new(wire: Wire) -> Self {
-        Self { wire, features: Features::default(), carried: 0, proven: false, outgoing: Vec::new() }
+        Self {
+            wire,
+            features: Features::default(),
+            carried: 0,
+            proven: false,
+            understood: false,
+            outgoing: Vec::new(),
+        }
     }
 
     /// Sends one command and reads the reply.
