@@ -13,6 +13,7 @@ mod enqueue;
 mod exchange;
 mod failure;
 mod filter;
+mod line;
 mod migrate;
 mod open;
 mod orphans;
@@ -47,6 +48,7 @@ pub struct Sqlite {
     connection: Connection,
     path: PathBuf,
     busy_timeout: Duration,
+    line: line::Line,
     /// The names of the workers that this process announced, for the attempts they make.
     workers: Vec<(Id, String)>,
 }
@@ -58,7 +60,8 @@ impl Sqlite {
     /// As [`super::open`].
     pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
         let connection = open::open(path, busy_timeout, access, now)?;
-        Ok(Self { connection, path: path.to_owned(), busy_timeout, workers: Vec::new() })
+        let line = line::Line::before(path);
+        Ok(Self { connection, path: path.to_owned(), busy_timeout, line, workers: Vec::new() })
     }
 
     /// Runs `work` as one immediate transaction. `doing` is for the error.
@@ -77,24 +80,20 @@ impl Sqlite {
     }
 
     /// Begins a write at once or after those who write now: SQLite's own waiting sleeps ever longer, which
-    /// starves the unlucky; ours stays short, and is spread.
+    /// starves the unlucky; ours stays short, is spread, and knows a line.
     fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
-        /// Milliseconds; a commit takes less than one.
-        const LONGEST: f64 = 8.0;
-        let started = Instant::now();
         self.connection.busy_timeout(Duration::ZERO)?;
-        let mut wait: f64 = 0.25;
+        self.line.give_way();
+        let started = Instant::now();
         let begun = loop {
-            let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-            match begun {
+            match Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate) {
                 Err(error) if is_busy(&error) && started.elapsed() < self.busy_timeout => {
-                    let jitter = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
-                    std::thread::sleep(Duration::from_secs_f64(wait * (0.5 + jitter) / 1_000.0));
-                    wait = (wait * 1.5).min(LONGEST);
+                    self.line.wait(started.elapsed());
                 }
                 begun => break begun,
             }
         };
+        self.line.leave();
         self.connection.busy_timeout(self.busy_timeout)?;
         begun
     }
@@ -199,6 +198,7 @@ impl Writer for Sqlite {
 
     fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
         let worker = worker::LocalWorker::new(&self.path, now)
+            .and_then(|worker| line::make(&self.path).map(|()| worker))
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
         self.read(wal::settle_in_for_work)?;
         self.workers.push((worker.id(), name.to_owned()));

@@ -1,6 +1,6 @@
 //! Ownership without a clock: each worker holds a flock that the kernel drops at its death.
 //!
-//! Beside the database lies a folder with one small file per worker:
+//! Beside the database lies a folder with one small file per worker (and the `line` of those who wait to write):
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -174,7 +174,8 @@ fn begun(file: &File) -> io::Result<Begun> {
     Ok(Begun::These(ids.filter(|id| *id != 0).collect()))
 }
 
-fn folder(database: &Path) -> PathBuf {
+/// Where the workers' files lie.
+pub(super) fn folder(database: &Path) -> PathBuf {
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(".workers");
     database.with_file_name(name)
