@@ -1,6 +1,6 @@
 //! Accepting notifications: one by one with their keys, or as a batch in constant memory.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::counters::Counters;
 use super::sql::sql;
@@ -17,12 +17,9 @@ pub(super) fn enqueue(
     key_expires_at: Timestamp,
     new: &[NewNotification],
 ) -> rusqlite::Result<Vec<Enqueued>> {
-    let mut counters = Counters::at(now);
-    let answers = new
-        .iter()
-        .map(|one| accept(connection, now, key_expires_at, None, one, &mut counters))
-        .collect::<rusqlite::Result<_>>()?;
-    counters.write(connection)?;
+    let mut entry = Entry::new(connection, now, key_expires_at, None)?;
+    let answers = new.iter().map(|one| entry.accept(one)).collect::<rusqlite::Result<_>>()?;
+    entry.counters.write(connection)?;
     Ok(answers)
 }
 
@@ -41,15 +38,16 @@ pub(super) fn load(
     batch: &NewBatch,
     rows: &mut dyn FnMut() -> Next,
 ) -> rusqlite::Result<Loaded> {
-    connection.prepare_cached(sql!("batch_create"))?.execute(params![now, batch.source])?;
-    let mut receipt = BatchReceipt { id: connection.last_insert_rowid(), created: 0, known: 0 };
-    let mut counters = Counters::at(now);
+    // Its own row is written last: a page that is in the log already and changes again makes SQLite read all that
+    // was written after it once more.
+    let id = connection.prepare_cached(sql!("batch_next"))?.query_row([], |row| row.get(0)).optional()?;
+    let mut receipt = BatchReceipt { id: id.unwrap_or(1), created: 0, known: 0 };
+    let mut entry = Entry::new(connection, now, batch.key_expires_at, Some(receipt.id))?;
     let mut ids: Option<(Id, Id)> = None;
     loop {
         match rows() {
             Next::Row(row) => {
-                let answer =
-                    accept(connection, now, batch.key_expires_at, Some(receipt.id), &row, &mut counters)?;
+                let answer = entry.accept(&row)?;
                 if answer.created {
                     receipt.created += 1;
                     ids = Some((ids.map_or(answer.id, |(first, _)| first), answer.id));
@@ -61,76 +59,92 @@ pub(super) fn load(
             Next::Commit | Next::RollBack => return Ok(Loaded::Nothing),
         }
     }
-    if let Some((first, last)) = ids {
-        connection.prepare_cached(sql!("batch_close"))?.execute(params![receipt.id, first, last])?;
-    }
-    counters.write(connection)?;
+    let (first, last) = ids.unzip();
+    connection.prepare_cached(sql!("batch_create"))?.execute(params![
+        receipt.id,
+        now,
+        batch.source,
+        first,
+        last
+    ])?;
+    entry.counters.write(connection)?;
     Ok(Loaded::Whole(receipt))
 }
 
-fn accept(
-    connection: &Connection,
+/// What all that is accepted in one transaction has in common.
+struct Entry<'c> {
+    connection: &'c Connection,
     now: Timestamp,
     key_expires_at: Timestamp,
     batch: Option<Id>,
-    new: &NewNotification,
-    counters: &mut Counters,
-) -> rusqlite::Result<Enqueued> {
-    if let Some(key) = &new.idempotency_key {
-        let mut find = connection.prepare_cached(sql!("key_find"))?;
-        let known = find.query_row(params![key, new.content.recipient, now], |row| row.get(0)).optional()?;
-        if let Some(id) = known {
-            return Ok(Enqueued { id, created: false });
-        }
-    }
-    let id = insert(connection, now, batch, new)?;
-    if let Some(key) = &new.idempotency_key {
-        connection.prepare_cached(sql!("keys_forget"))?.execute(params![now, KEYS_FORGOTTEN])?;
-        let mut remember = connection.prepare_cached(sql!("key_remember"))?;
-        remember.execute(params![key, new.content.recipient, id, key_expires_at])?;
-    }
-    counters.accepted(&new.channel, batch, 1);
-    Ok(Enqueued { id, created: true })
+    insert: CachedStatement<'c>,
+    counters: Counters,
 }
 
-fn insert(
-    connection: &Connection,
-    now: Timestamp,
-    batch: Option<Id>,
-    new: &NewNotification,
-) -> rusqlite::Result<Id> {
-    let content = &new.content;
-    let headers = match content.headers.is_empty() {
-        true => None,
-        false => Some(
-            serde_json::to_string(&content.headers)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
-        ),
-    };
-    let parts = usize::from(content.html.is_some()) + content.attachments.len();
-    let mut insert = connection.prepare_cached(sql!("enqueue"))?;
-    let id = insert.insert(params![
-        new.user_id,
-        content.message,
-        new.channel,
-        content.recipient,
-        content.subject,
-        headers,
-        i64::try_from(parts).unwrap_or(i64::MAX),
-        new.priority,
-        batch,
-        now,
-        new.not_before,
-        new.expires_at,
-        new.not_before.map_or(now, |at| at.max(now)),
-    ])?;
-    if let Some(html) = &content.html {
-        part(connection, id, 0, "", "text/html", html.as_bytes())?;
+impl<'c> Entry<'c> {
+    fn new(
+        connection: &'c Connection,
+        now: Timestamp,
+        key_expires_at: Timestamp,
+        batch: Option<Id>,
+    ) -> rusqlite::Result<Self> {
+        let insert = connection.prepare_cached(sql!("enqueue"))?;
+        Ok(Self { connection, now, key_expires_at, batch, insert, counters: Counters::at(now) })
     }
-    for (position, Attachment { name, media_type, content }) in (1..).zip(&content.attachments) {
-        part(connection, id, position, name, media_type, content)?;
+
+    fn accept(&mut self, new: &NewNotification) -> rusqlite::Result<Enqueued> {
+        let Self { connection, now, key_expires_at, .. } = *self;
+        if let Some(key) = &new.idempotency_key {
+            let mut find = connection.prepare_cached(sql!("key_find"))?;
+            let known =
+                find.query_row(params![key, new.content.recipient, now], |row| row.get(0)).optional()?;
+            if let Some(id) = known {
+                return Ok(Enqueued { id, created: false });
+            }
+        }
+        let id = self.insert(new)?;
+        if let Some(key) = &new.idempotency_key {
+            connection.prepare_cached(sql!("keys_forget"))?.execute(params![now, KEYS_FORGOTTEN])?;
+            let mut remember = connection.prepare_cached(sql!("key_remember"))?;
+            remember.execute(params![key, new.content.recipient, id, key_expires_at])?;
+        }
+        self.counters.accepted(&new.channel, self.batch, 1);
+        Ok(Enqueued { id, created: true })
     }
-    Ok(id)
+
+    fn insert(&mut self, new: &NewNotification) -> rusqlite::Result<Id> {
+        let content = &new.content;
+        let headers = match content.headers.is_empty() {
+            true => None,
+            false => Some(
+                serde_json::to_string(&content.headers)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+            ),
+        };
+        let parts = usize::from(content.html.is_some()) + content.attachments.len();
+        let id = self.insert.insert(params![
+            new.user_id,
+            content.message,
+            new.channel,
+            content.recipient,
+            content.subject,
+            headers,
+            i64::try_from(parts).unwrap_or(i64::MAX),
+            new.priority,
+            self.batch,
+            self.now,
+            new.not_before,
+            new.expires_at,
+            new.not_before.map_or(self.now, |at| at.max(self.now)),
+        ])?;
+        if let Some(html) = &content.html {
+            part(self.connection, id, 0, "", "text/html", html.as_bytes())?;
+        }
+        for (position, Attachment { name, media_type, content }) in (1..).zip(&content.attachments) {
+            part(self.connection, id, position, name, media_type, content)?;
+        }
+        Ok(id)
+    }
 }
 
 fn part(

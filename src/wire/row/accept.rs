@@ -60,6 +60,16 @@ pub struct NewRow {
     recipients: std::vec::IntoIter<String>,
 }
 
+impl NewRow {
+    /// About how much memory its content takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Content { message, html, attachments, .. } = &self.shape.content;
+        let files: usize = attachments.iter().map(|attachment| attachment.content.len()).sum();
+        message.len() + html.as_ref().map_or(0, String::len) + files
+    }
+}
+
 impl Iterator for NewRow {
     type Item = NewNotification;
 

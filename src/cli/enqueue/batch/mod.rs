@@ -66,9 +66,16 @@ fn enqueue(config: &Config, args: &EnqueueArgs, now: Timestamp) -> Result<(Batch
         NewBatch { source: input.name().to_owned(), key_expires_at: now.plus(config.defaults.key_window) };
     // A store of its own: the desk's answers about users while this one's transaction runs.
     let mut store = Shell::new(config, now, None).into_store()?;
-    let mut feed = Feed::new(&mut desk, &input, tally)?;
-    let receipt = store.enqueue_batch(now, &batch, &mut || feed.next());
-    feed.end()?;
+    let receipt = std::thread::scope(|scope| {
+        let (mut feed, reader) = Feed::start(scope, &mut desk, &input, tally)?;
+        let receipt = store.enqueue_batch(now, &batch, &mut || feed.next());
+        // A reader that has more for a store that has given up ends with it.
+        drop(feed);
+        match reader.join() {
+            Ok(read) => read.map(|()| receipt),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
     receipt?
         .map(|receipt| (receipt, tally))
         .ok_or_else(|| Error::internal("the store took nothing of a batch that has rows"))

@@ -1,1 +1,0 @@
-UPDATE batches SET first_id = ?2, last_id = ?3 WHERE id = ?1
