@@ -1,1 +1,1 @@
-DELETE FROM notifications WHERE id = ?1
+DELETE FROM notifications WHERE id BETWEEN ?1 AND ?2

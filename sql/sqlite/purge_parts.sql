@@ -1,1 +1,1 @@
-DELETE FROM parts WHERE notification_id = ?1
+DELETE FROM parts WHERE notification_id BETWEEN ?1 AND ?2

@@ -9,7 +9,7 @@ use super::face::notifications;
 use super::selection::status_parser;
 use super::{Context, Error, Exit};
 use crate::model::{Id, Status, Timestamp};
-use crate::store::{Access, Filter, Order, Page, Purge, Reader, Store};
+use crate::store::{Access, Bite, Filter, Order, Page, Purge, Reader, Store};
 use crate::{units, wire};
 
 /// Remove old notifications that are settled
@@ -39,8 +39,8 @@ pub struct PurgeArgs {
 /// What may be removed.
 const FINAL: [Status; 4] = [Status::Sent, Status::Dead, Status::Expired, Status::Cancelled];
 
-/// How many rows one transaction looks at.
-const BITE: usize = 1_000;
+/// How many rows are looked at at once where nothing is removed.
+const PAGE: usize = Page::LIMIT;
 
 /// Runs it.
 pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
@@ -64,7 +64,7 @@ pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
     let mut store = context.store(access)?;
     for (statuses, age) in groups {
         let purge =
-            Purge { statuses: statuses.clone(), settled_before: now.minus(age), from: 0, limit: BITE };
+            Purge { statuses: statuses.clone(), settled_before: now.minus(age), from: 0, limit: PAGE };
         let settled_before = purge.settled_before;
         let removed = match args.dry_run {
             true => old(&*store, &purge)?,
@@ -88,8 +88,10 @@ pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
 
 fn remove(store: &mut dyn Store, mut purge: Purge) -> Result<u64, Error> {
     let bar = bar("{spinner} {human_pos} removed, {per_sec}");
+    let mut size = Bite::default();
     let mut removed = 0;
     loop {
+        purge.limit = size.rows();
         let bite = store.purge(&purge)?;
         removed += bite.removed;
         bar.set_position(removed);
@@ -100,6 +102,8 @@ fn remove(store: &mut dyn Store, mut purge: Purge) -> Result<u64, Error> {
                 return Ok(removed);
             }
         }
+        size.learn(bite.took);
+        std::thread::sleep(Bite::PAUSE);
     }
 }
 
@@ -110,12 +114,12 @@ fn old(reader: &dyn Reader, purge: &Purge) -> Result<u64, Error> {
     let mut after: Option<Id> = None;
     let mut found = 0;
     loop {
-        let rows = reader.list(&filter, &Page { order: Order::OldestFirst, after, limit: BITE })?;
+        let rows = reader.list(&filter, &Page { order: Order::OldestFirst, after, limit: PAGE })?;
         let is_old = |at: Option<Timestamp>| at.is_some_and(|at| at < purge.settled_before);
         found += rows.iter().filter(|row| is_old(row.settled_at)).count() as u64;
         bar.set_position(found);
         match rows.last() {
-            Some(last) if rows.len() == BITE => after = Some(last.id),
+            Some(last) if rows.len() == PAGE => after = Some(last.id),
             _ => {
                 bar.finish_and_clear();
                 return Ok(found);

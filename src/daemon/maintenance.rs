@@ -15,15 +15,11 @@ use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Retention};
 use crate::model::Timestamp;
-use crate::store::{self, Access, Handle, Purge};
+use crate::store::{self, Access, Bite, Handle, Purge};
 use crate::units;
 
 /// How often it is looked whether something is to be done.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// How many rows one transaction looks at, and how long others may write undisturbed after it.
-const BITE: usize = 1_000;
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// How many expire in one transaction.
 const EXPIRE_BITE: usize = 500;
@@ -93,14 +89,16 @@ async fn tidy_up(store: &Handle, retention: &Retention) -> Result<u64, Error> {
     }
     let mut removed = 0;
     for (statuses, age) in retention.groups() {
-        let mut purge = Purge { statuses, settled_before: now.minus(age), from: 0, limit: BITE };
+        let mut size = Bite::default();
+        let mut purge = Purge { statuses, settled_before: now.minus(age), from: 0, limit: size.rows() };
         loop {
             let bite = purge.clone();
             let bite = store.call(move |store| store.purge(&bite)).await??;
             removed += bite.removed;
             let Some(next) = bite.next else { break };
-            purge.from = next;
-            tokio::time::sleep(PAUSE).await;
+            size.learn(bite.took);
+            (purge.from, purge.limit) = (next, size.rows());
+            tokio::time::sleep(Bite::PAUSE).await;
         }
     }
     store.call(|store| store.checkpoint()).await??;

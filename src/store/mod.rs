@@ -7,6 +7,7 @@
 //! The reading half is a trait of its own because it is all that a cache may ever wrap: the types forbid
 //! a stale claim.
 
+mod bite;
 mod error;
 mod handle;
 pub mod params;
@@ -17,7 +18,9 @@ mod url;
 mod worker;
 
 use std::path::Path;
+use std::time::Duration;
 
+pub use bite::Bite;
 pub use error::{Error, ErrorKind, Result};
 pub use handle::{Handle, Stopped};
 pub use params::{
@@ -89,7 +92,7 @@ pub trait Writer: Send {
 
     /// Notifications whose worker is dead, or alive but without a sign for longer than its lease; changes nothing.
     /// `lease` is for one that has never named its own; `me` is never among them.
-    fn orphans(&mut self, me: Id, lease: std::time::Duration, limit: usize) -> Result<Vec<Orphan>>;
+    fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>>;
 
     /// Extends the leases of `worker` to `until`.
     fn extend(&mut self, worker: Id, until: Timestamp) -> Result<()>;
@@ -137,6 +140,8 @@ pub struct Purged {
     pub removed: u64,
     /// Where the next bite starts; `None` when nothing older is left.
     pub next: Option<Id>,
+    /// How long it kept others from writing.
+    pub took: Duration,
 }
 
 /// What an administrator asks of the store.
@@ -171,7 +176,7 @@ pub struct Options {
     /// Which database, and where.
     pub url: StoreUrl,
     /// How long to wait for another writer before answering that the store is busy.
-    pub busy_timeout: std::time::Duration,
+    pub busy_timeout: Duration,
 }
 
 /// Opens the store.

@@ -253,7 +253,12 @@ impl Writer for Sqlite {
     }
 
     fn purge(&mut self, purge: &Purge) -> Result<Purged> {
-        self.write("purge", |connection| purge::purge(connection, purge))
+        let mut began = Instant::now();
+        let purged = self.write("purge", |connection| {
+            began = Instant::now();
+            purge::purge(connection, purge)
+        })?;
+        Ok(Purged { took: began.elapsed(), ..purged })
     }
 
     fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()> {

@@ -166,6 +166,7 @@ macro_rules! every_store {
                 a_purge_removes_only_old_final_ones_with_all_that_is_theirs,
                 a_purge_goes_in_bites,
                 a_worker_is_named_as_long_as_an_attempt_of_it_is_kept,
+                a_purge_leaves_what_stands_between,
                 keys_outlive_a_purge,
                 a_backup_is_equal_and_is_never_overwritten,
                 a_broken_counter_is_found,

@@ -63,6 +63,24 @@ pub fn a_worker_is_named_as_long_as_an_attempt_of_it_is_kept(place: &dyn Place) 
     assert_eq!(hand.store.attempts(second.id).unwrap()[0].worker, "host:1:2");
 }
 
+pub fn a_purge_leaves_what_stands_between(place: &dyn Place) {
+    let mut hand = hand(place, "h");
+    let ids = enqueue(&mut *hand.store, T, &vec![new("a"); 9]);
+    for one in hand.claim(T, 9) {
+        // Every third stays.
+        let status = if one.id % 3 == 0 { Status::Dead } else { Status::Sent };
+        assert!(hand.settle(&one, at(1), status));
+    }
+    assert_eq!(hand.store.purge(&purge(5)).unwrap().next, Some(ids[5]));
+    assert_eq!(hand.store.purge(&Purge { from: ids[5], ..purge(5) }).unwrap().next, None);
+    for id in ids {
+        let stays = usize::from(id % 3 == 0);
+        assert_eq!(hand.store.get(id).unwrap().iter().len(), stays, "{id}");
+        assert_eq!(hand.store.attempts(id).unwrap().len(), stays, "{id}");
+    }
+    sound(&*hand.store);
+}
+
 pub fn keys_outlive_a_purge(place: &dyn Place) {
     let mut store = place.open();
     let mut one = new("a");
