@@ -398,7 +398,7 @@ impl Model {
             }
         }
         let whole = bite.len() == purge.limit;
-        Purged { removed, next: bite.last().filter(|_| whole).map(|id| id + 1) }
+        Purged { removed, next: bite.last().filter(|_| whole).map(|id| id + 1), took: Duration::ZERO }
     }
 
     /// P2, counted: where everything stands, per channel.
