@@ -8,6 +8,7 @@
 mod batch;
 mod enqueue;
 mod floor;
+mod history;
 mod measure;
 mod memory;
 mod pass;
@@ -30,6 +31,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("smtp", smtp::run),
     ("webhook", webhook::run),
     ("memory", memory::run),
+    ("history", history::run),
 ];
 
 fn main() -> ExitCode {

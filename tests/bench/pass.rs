@@ -73,7 +73,8 @@ pub fn fill(folder: &Path, due: usize) -> Box<dyn Store> {
     store
 }
 
-fn row(n: usize) -> NewNotification {
+/// The `n`-th notification of a bench.
+pub fn row(n: usize) -> NewNotification {
     NewNotification {
         channel: "noop".into(),
         content: Content {
