@@ -79,7 +79,8 @@ for path in sys.stdin.read().split("\n"):
         "html": html and html.get_payload(decode=True).decode(),
         "files": {part.get_filename(): base64.b64encode(part.get_payload(decode=True)).decode()
                   for part in mail.iter_attachments()},
-        "defects": [str(defect) for part in mail.walk() for defect in part.defects],
+        "headers": [[name, str(value)] for name, value in mail.items()],
+        "defects": [str(defect) for part in mail.walk() for owner in [part, *part.values()] for defect in owner.defects],
     }
 json.dump(found, sys.stdout)
 "#;
@@ -110,6 +111,10 @@ pub fn odd_contents() -> Vec<Content> {
         &"long ".repeat(400),
         &format!("{}\n", "ä".repeat(2_000)),
         &"line\n".repeat(20_000),
+        // At the longest line of a message, and on both sides of it.
+        &[997, 998, 999].map(|n| "x".repeat(n)).join("\n"),
+        &format!("{}\n", ".".repeat(998)),
+        &format!("{}\n", "=".repeat(998)),
     ];
     let mut contents: Vec<Content> = texts
         .iter()
@@ -139,7 +144,51 @@ pub fn odd_contents() -> Vec<Content> {
         ],
         ..Content::default()
     });
+    contents.push(Content {
+        recipient: "\"Müller-Lüdenscheidt, Jürgen\" <ops@example.org>".into(),
+        subject: Some(format!(
+            "{}{}",
+            "Größenänderungsbenachrichtigung ".repeat(10),
+            "\u{1f514}".repeat(100)
+        )),
+        headers: [
+            ("X-Tag", "one"),
+            ("X-Tag", "zwö und drei"),
+            ("Reply-To", "Jürgen <j@example.org>, ops@example.org"),
+            ("X-Sentence", &"a word and another ".repeat(60).trim_end().to_owned()),
+            ("X-Word", &"w".repeat(900)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+        attachments: vec![
+            file(&format!("{}.pdf", "ä".repeat(100)), "application/pdf", b"%PDF".to_vec()),
+            file("a b; c=\"d\" 100%'s \u{1f514}.txt", "text/plain", b"From me\n.\n".to_vec()),
+            file(&"long".repeat(60), "application/octet-stream", vec![b'.'; 2_000]),
+        ],
+        ..Content::default()
+    });
     contents
+}
+
+/// What a mail that was made of `content` must read as.
+#[track_caller]
+pub fn assert_equal(mail: &serde_json::Value, content: &Content) {
+    let recipient = if content.recipient.is_empty() { "Ops <ops@example.org>" } else { &content.recipient };
+    assert_eq!(mail["defects"], serde_json::json!([]), "{}", mail["subject"]);
+    assert_eq!(mail["text"], content.message);
+    assert_eq!(mail["html"].as_str(), content.html.as_deref());
+    assert_eq!(mail["subject"].as_str(), content.subject.as_deref());
+    assert_eq!(mail["to"], recipient);
+    assert_eq!(mail["automatic"], "auto-generated");
+    assert_eq!(mail["files"].as_object().unwrap().len(), content.attachments.len());
+    for file in &content.attachments {
+        assert_eq!(mail["files"][&file.name], STANDARD.encode(&file.content), "{}", file.name);
+    }
+    let headers = mail["headers"].as_array().unwrap();
+    let own = headers.iter().filter(|one| content.headers.iter().any(|(name, _)| one[0] == *name));
+    let own: Vec<_> = own.map(|one| (one[0].as_str().unwrap(), one[1].as_str().unwrap())).collect();
+    let given: Vec<_> = content.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(own, given);
 }
 
 #[tokio::test]
@@ -154,17 +203,8 @@ async fn what_arrives_is_what_was_enqueued() {
     let found = read_back(&postfix.mails(contents.len()));
     for (id, content) in contents.iter().enumerate() {
         let mail = &found[&format!("<0123456789abcdef-{id}@host.example.org>")];
-        assert_eq!(mail["defects"], serde_json::json!([]), "{id}");
-        assert_eq!(mail["text"], content.message, "{id}");
-        assert_eq!(mail["html"].as_str(), content.html.as_deref(), "{id}");
-        assert_eq!(mail["subject"].as_str(), content.subject.as_deref(), "{id}");
-        assert_eq!(mail["to"], "Ops <ops@example.org>");
+        assert_equal(mail, content);
         assert_eq!(mail["date"], "2026-11-20T02:00:00+00:00");
-        assert_eq!(mail["automatic"], "auto-generated");
-        assert_eq!(mail["files"].as_object().unwrap().len(), content.attachments.len());
-        for file in &content.attachments {
-            assert_eq!(mail["files"][&file.name], STANDARD.encode(&file.content), "{}", file.name);
-        }
     }
 }
 

@@ -9,8 +9,12 @@ use crate::support::mail_server::MailServer;
 
 /// Whether the server offers the extension.
 pub fn offers(server: &MailServer, extension: &str) -> Option<Cell> {
-    let offered = hello(server.plain).iter().any(|line| line.split(' ').next() == Some(extension));
-    Some(Cell::word(if offered { "yes" } else { "no" }))
+    Some(Cell::word(if is_offered(server.plain, extension) { "yes" } else { "no" }))
+}
+
+/// Whether it is offered at that port.
+pub fn is_offered(port: u16, extension: &str) -> bool {
+    hello(port).iter().any(|line| line.split(' ').next() == Some(extension))
 }
 
 /// What the server answers to EHLO.

@@ -45,7 +45,7 @@ const CASES: &[Case] = &[
     Case { name: "same, nothing offered", look: content::comes_back_bare },
     Case { name: "recipient not ASCII", look: refusal::not_ascii },
     Case { name: "larger than SIZE", look: refusal::too_large },
-    Case { name: "too large, no SIZE", look: refusal::too_large_bare },
+    Case { name: "too large, not told", look: refusal::too_large_bare },
     Case { name: "one of many refused", look: refusal::one_of_many },
     Case { name: "one of many put off", look: refusal::one_of_many_for_now },
     Case { name: "greylisting", look: patience::greylisting },

@@ -2,6 +2,7 @@
 
 use notifyctl::model::{Content, Id, Status};
 
+use super::access::hello;
 use super::site::Site;
 use super::table::Cell;
 use crate::support::mail_server::{Kind, MailServer};
@@ -36,6 +37,8 @@ pub fn too_large_bare(server: &MailServer) -> Option<Cell> {
     if server.kind == Kind::OpenSmtpd {
         return None;
     }
+    // Exim says SIZE there, and no number.
+    assert!(!hello(server.ports().bare).iter().any(|line| line.starts_with("SIZE ")));
     let (site, id) = large(server, server.ports().bare);
     let words = site.story(id);
     assert!(words.contains("end of message: 55"), "{words}");

@@ -50,11 +50,14 @@ impl<'a> Site<'a> {
         id.trim().parse().expect("an id")
     }
 
-    /// Enqueues these, for somebody who is known.
+    /// Enqueues these; for `Ops` what is for nobody.
     pub fn enqueue_contents(&self, contents: &[Content]) -> Vec<Id> {
         let mut queue = Queue::new(&self.sandbox);
         let new = |content: &Content| {
-            let content = Content { recipient: "Ops <ops@example.org>".into(), ..content.clone() };
+            let mut content = content.clone();
+            if content.recipient.is_empty() {
+                content.recipient = "Ops <ops@example.org>".into();
+            }
             NewNotification { content, ..plain("relay", "") }
         };
         contents.iter().map(|content| queue.enqueue(new(content))).collect()
