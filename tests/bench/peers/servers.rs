@@ -26,11 +26,11 @@ pub struct Server {
 impl Server {
     /// Starts a program which the kernel ends, should this one die.
     pub fn start(command: &Command) -> Attempt<Self> {
-        Self::start_as(command, None)
+        Self::start_as(command, None, Stdio::null())
     }
 
-    /// The same, by another user; only root can.
-    pub fn start_as(command: &Command, user: Option<&str>) -> Attempt<Self> {
+    /// The same by another user, which only root can, and with what it says going to `said`.
+    fn start_as(command: &Command, user: Option<&str>, said: Stdio) -> Attempt<Self> {
         let mut bound = Command::new("setpriv");
         if let Some(user) = user {
             bound.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups"]);
@@ -40,7 +40,7 @@ impl Server {
         if let Some(folder) = command.get_current_dir() {
             bound.current_dir(folder);
         }
-        bound.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        bound.stdin(Stdio::null()).stdout(said).stderr(Stdio::null());
         let child = bound.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         Ok(Self { child })
     }
@@ -167,7 +167,7 @@ impl Postgres {
         }
         let mut initdb = Command::new(programs.join("initdb"));
         initdb.args(["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
-        let mut made = Server::start_as(&initdb, user)?;
+        let mut made = Server::start_as(&initdb, user, Stdio::null())?;
         let status = made.child.wait().map_err(|error| format!("initdb: {error}"))?;
         if !status.success() {
             return Err(format!("initdb has ended with {status}"));
@@ -175,7 +175,7 @@ impl Postgres {
         let mut command = Command::new(programs.join("postgres"));
         command.arg("-D").arg(&data).args(["-c", "listen_addresses=", "-c"]);
         command.arg(format!("unix_socket_directories={}", folder.path().display()));
-        let mut server = Server::start_as(&command, user)?;
+        let mut server = Server::start_as(&command, user, Stdio::null())?;
         let mut ready = Command::new(programs.join("pg_isready"));
         ready.args(["-q", "-h"]).arg(folder.path());
         server.wait("postgres", || ready.status().ok().filter(|status| status.success()))?;
@@ -224,7 +224,7 @@ impl Sink {
             command.args(["-u", "nobody"]);
         }
         command.args(options).args(["-m", "200", &format!("127.0.0.1:{port}"), "1000"]);
-        let mut server = Server::start(&command)?;
+        let mut server = Server::start_as(&command, None, Stdio::piped())?;
         server.wait("smtp-sink", || listens(port))?;
         let mails = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&mails);
