@@ -398,10 +398,12 @@ async fn a_login_that_is_not_offered_or_refused_shows_no_password() {
 async fn what_the_relay_cannot_carry_is_refused_before_it_is_asked() {
     let mut foreign = envelope("x");
     foreign.content.recipient = "jürgen@example.org".into();
+    let mut answered = envelope("x");
+    answered.content.headers = vec![("Reply-To".into(), "jürgen@example.org".into())];
     let large = envelope(&"x\n".repeat(1000));
     let peer = Peer::start(vec![Script::polite().offers(&["SIZE 1000"])]);
     let channel_without = channel(options(&peer));
-    for envelope in [&foreign, &large] {
+    for envelope in [&foreign, &answered, &large] {
         let verdict = channel_without.attempt(envelope).await;
         let expected = (Outcome::Rejected, Reason::Unsupported, Scope::Notification);
         assert_eq!(came_to(&verdict), expected, "{verdict:?}");

@@ -2,7 +2,10 @@
 
 use email_encoding::headers::rfc2047;
 use email_encoding::headers::writer::EmailWriter;
-use lettre::message::header::{HeaderName, HeaderValue, Headers};
+use lettre::message::header::{HeaderName, HeaderValue, Headers, ReplyTo};
+use lettre::message::{Mailbox, Mailboxes};
+
+use crate::channel::recipient;
 
 /// The most bytes of one line without its end (RFC 5322 section 2.1.1).
 const LINE_LIMIT: usize = 998;
@@ -38,16 +41,33 @@ pub fn own(headers: &[(String, String)]) -> Result<String, &'static str> {
         }
         let name = HeaderName::new_from_ascii(name.clone()).map_err(|_| "a header of its own has no name")?;
         let room = LINE_LIMIT - name.len() - ": ".len();
-        // Addresses and ids within a value must stay readable, so lettre encodes word by word.
-        let value = match has_long_word(value, room) {
-            true => encoded(name, value),
-            false => HeaderValue::new(name, value.clone()),
-        };
         let mut one = Headers::new();
-        one.insert_raw(value);
+        if let Some(addresses) = foreign_addresses(&name, value) {
+            one.set(addresses);
+        } else if has_long_word(value, room) {
+            one.insert_raw(encoded(name, value));
+        } else {
+            // Ids within a value must stay readable, so lettre encodes word by word.
+            one.insert_raw(HeaderValue::new(name, value.clone()));
+        }
         lines.push_str(&one.to_string());
     }
     Ok(lines)
+}
+
+/// A list of addresses that is not ASCII: names are encoded and domains put into A-labels. A non-ASCII part before
+/// the `@` stays as it is and needs SMTPUTF8, for no address may be encoded (RFC 2047 section 5). `None` for what is
+/// no such list.
+fn foreign_addresses(name: &HeaderName, value: &str) -> Option<ReplyTo> {
+    if value.is_ascii() || !name.eq_ignore_ascii_case("Reply-To") {
+        return None;
+    }
+    let given: Mailboxes = value.parse().ok()?;
+    let in_labels = |mailbox: Mailbox| {
+        let address = recipient::mailbox(mailbox.email.as_ref()).ok()?.email;
+        Some(Mailbox::new(mailbox.name, address))
+    };
+    Some(Mailboxes::from(given.into_iter().map(in_labels).collect::<Option<Vec<_>>>()?).into())
 }
 
 fn has_long_word(value: &str, limit: usize) -> bool {

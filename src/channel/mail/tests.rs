@@ -226,6 +226,24 @@ fn a_non_ascii_address_stays_what_it_is_and_nothing_else_does() {
 }
 
 #[test]
+fn an_address_is_never_encoded() {
+    for (given, line) in [
+        ("Jürgen <j@example.org>", "Reply-To: =?utf-8?b?SsO8cmdlbg==?= <j@example.org>"),
+        ("j@bücher.example, ops@example.org", "Reply-To: j@xn--bcher-kva.example, ops@example.org"),
+        ("Ops <jürgen@bücher.example>", "Reply-To: Ops <jürgen@xn--bcher-kva.example>"),
+    ] {
+        let mut envelope = text_of("");
+        envelope.content.headers = vec![("reply-to".into(), given.into())];
+        let raw = built(&envelope);
+        assert_eq!(raw.lines().find(|line| line.starts_with("Reply-To:")), Some(line));
+    }
+    // What is no list of addresses is text.
+    let mut envelope = text_of("");
+    envelope.content.headers = vec![("Reply-To".into(), "nobody, ö".into())];
+    assert_fit_for_the_wire(&built(&envelope));
+}
+
+#[test]
 fn dates_beyond_what_a_header_can_name_are_kept_within() {
     for at in [i64::MIN, -1, i64::MAX] {
         let mut envelope = text_of("");

@@ -248,7 +248,7 @@ impl Session {
     /// When it says that it cannot.
     pub fn carries(&self, letter: &Letter) -> Result<(), Stop> {
         if needs_utf8(letter) && !self.features.smtp_utf8 {
-            let why = "the address is not ASCII, and the relay does not offer SMTPUTF8";
+            let why = "an address is not ASCII, and the relay does not offer SMTPUTF8";
             return Err(Stop::Unsupported(why.into()));
         }
         match self.features.size {
@@ -299,8 +299,10 @@ fn parameters(features: &Features, letter: &Letter) -> Vec<MailParameter> {
     parameters
 }
 
+/// An address that is not ASCII stands in the envelope or in the message, which is ASCII but for that.
 fn needs_utf8(letter: &Letter) -> bool {
-    [&letter.from, &letter.to].iter().any(|address| !AsRef::<str>::as_ref(address).is_ascii())
+    let foreign = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
+    foreign(&letter.from) || foreign(&letter.to) || !letter.message.is_ascii()
 }
 
 /// The message with a dot before every line that begins with one (RFC 5321 section 4.5.2), and the final dot.
