@@ -5,17 +5,16 @@ use std::time::Duration;
 /// What a bite should take: about as long as anybody may have to wait behind it.
 const TARGET: Duration = Duration::from_millis(10);
 
-/// The fewest and the most rows of a bite.
-const ROWS: (usize, usize) = (100, 10_000);
+/// The fewest and the most rows of a bite. A sync costs what it costs: fewer rows would only mean more of them.
+const ROWS: (usize, usize) = (1_000, 5_000);
 
 /// The size of the next bite of a purge; follows from how long the ones before it kept others out.
 #[derive(Debug, Clone, Copy)]
 pub struct Bite(usize);
 
 impl Bite {
-    /// Between two bites: longer than anybody who waits for the store sleeps before looking again, or a purge
-    /// would take it from them every time.
-    pub const PAUSE: Duration = Duration::from_millis(15);
+    /// Between two bites, so that others find the store free: who has waited for long is let in anyway.
+    pub const PAUSE: Duration = Duration::from_millis(5);
 
     /// How many rows it looks at, at most.
     #[must_use]
@@ -36,7 +35,7 @@ impl Bite {
 
 impl Default for Bite {
     fn default() -> Self {
-        Self(1_000)
+        Self(ROWS.0)
     }
 }
 
@@ -50,14 +49,14 @@ mod tests {
         for _ in 0..20 {
             bite.learn(Duration::from_millis(1));
         }
-        assert_eq!(bite.rows(), 10_000);
-        bite.learn(Duration::from_millis(7));
-        assert_eq!(bite.rows(), 10_000);
-        bite.learn(Duration::from_millis(11));
         assert_eq!(bite.rows(), 5_000);
+        bite.learn(Duration::from_millis(7));
+        assert_eq!(bite.rows(), 5_000);
+        bite.learn(Duration::from_millis(11));
+        assert_eq!(bite.rows(), 2_500);
         for _ in 0..20 {
             bite.learn(Duration::from_secs(1));
         }
-        assert_eq!(bite.rows(), 100);
+        assert_eq!(bite.rows(), 1_000);
     }
 }
