@@ -14,6 +14,9 @@ use crate::cli::output::say;
 use crate::cli::{Error, Exit};
 use crate::model::Limits;
 
+/// What to do when the source cannot be read just now.
+pub const READ_LATER: &str = "nothing was enqueued; when it can be read again, enqueue it again";
+
 /// The source of a batch.
 pub struct Input {
     name: String,
@@ -47,13 +50,7 @@ impl Input {
         let path = args.batch.as_deref().filter(|path| *path != Path::new("-"));
         let name = path.map_or("-".to_owned(), |path| Clean(&path.to_string_lossy()).to_string());
         let format = format(args, path)?;
-        let unread = |error: io::Error| {
-            let exit = match error.kind() {
-                io::ErrorKind::PermissionDenied => Exit::NoPerm,
-                _ => Exit::NoInput,
-            };
-            Error::new(exit, format!("--batch: open {name}: {error}"))
-        };
+        let unread = |error: io::Error| unopened(&name, &error);
         let mut file = match path {
             Some(path) => File::open(path).map_err(unread)?,
             None => standard_input().map_err(unread)?,
@@ -94,9 +91,7 @@ impl Input {
     pub fn folder(&self) -> Result<Option<Folder>, Error> {
         let Some(path) = &self.path else { return Ok(None) };
         let folder = Folder::of(path);
-        folder.map(Some).map_err(|error| {
-            Error::new(Exit::NoInput, format!("--batch: open the folder of {}: {error}", self.name))
-        })
+        folder.map(Some).map_err(|error| unopened(&format!("the folder of {}", self.name), &error))
     }
 
     /// The rows, for the first time.
@@ -123,8 +118,9 @@ impl Input {
     pub fn again(&self, bytes: u64) -> Result<Rows<'_>, Error> {
         let mut file = self.spool.as_ref().unwrap_or(&self.file);
         let start = self.regular.as_ref().map_or(0, |regular| regular.start);
-        file.seek(SeekFrom::Start(start))
-            .map_err(|error| Error::new(Exit::IoErr, format!("read {} again: {error}", self.name)))?;
+        file.seek(SeekFrom::Start(start)).map_err(|error| {
+            Error::new(Exit::IoErr, format!("read {} again: {error}", self.name)).hint(READ_LATER)
+        })?;
         Rows::open(Box::new(file.take(bytes)), self.format, self.longest)
             .map_err(|error| error.of(&self.name))
     }
@@ -150,6 +146,15 @@ fn format(args: &EnqueueArgs, path: Option<&Path>) -> Result<Format, Error> {
         Some("ndjson" | "jsonl" | "json") => Ok(Format::Ndjson),
         _ => Err(Error::new(Exit::Usage, "--batch: the file's name does not say what it is written in")
             .hint("add --format ndjson or --format csv")),
+    }
+}
+
+fn unopened(what: &str, error: &io::Error) -> Error {
+    let failed = |exit| Error::new(exit, format!("--batch: open {what}: {error}"));
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => failed(Exit::NoPerm),
+        io::ErrorKind::NotFound => failed(Exit::NoInput),
+        _ => failed(Exit::NoInput).hint(READ_LATER),
     }
 }
 

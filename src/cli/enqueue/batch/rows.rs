@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, Cursor, Read};
 
 use super::csv::Records;
-use super::input::NoCopy;
+use super::input::{NoCopy, READ_LATER};
 use super::lines::Lines;
 use crate::cli::enqueue::args::Format;
 use crate::cli::enqueue::problems::Clean;
@@ -94,7 +94,7 @@ impl Unreadable {
                 Error::new(Exit::TempFail, format!("{name}: {error}; nothing was enqueued"))
                     .hint("set TMPDIR to a folder with room for it, or give a file in place of a pipe")
             }
-            Self::Io(error) => Error::new(Exit::IoErr, format!("read {name}: {error}")),
+            Self::Io(error) => Error::new(Exit::IoErr, format!("read {name}: {error}")).hint(READ_LATER),
             Self::Header { line, what } => {
                 let what = format!("{name}:{line}: {}; nothing was enqueued", Clean(what));
                 Error::new(Exit::DataErr, what).hint("the first line of a CSV file names the fields")
