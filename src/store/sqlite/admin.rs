@@ -158,7 +158,11 @@ pub(super) fn backup(connection: &Connection, path: &Path, to: &Path) -> Result<
         // A link, unlike a rename, does not replace what appeared meanwhile.
         std::fs::hard_link(partial, to).map_err(|error| io_failed(&error))?;
         let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory).and_then(|file| file.sync_all()).map_err(|error| io_failed(&error))
+        File::open(directory).and_then(|file| file.sync_all()).map_err(|error| {
+            // What may be gone after a power cut is no copy; and its name is free for the next attempt.
+            let _ = std::fs::remove_file(to);
+            io_failed(&error)
+        })
     });
     // Only our own leftovers: the copy has its name by now, or is of no use.
     let _ = std::fs::remove_file(partial);
