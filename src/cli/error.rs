@@ -76,6 +76,7 @@ impl Error {
             return Self::new(Exit::Ok, "");
         }
         Self::new(Exit::IoErr, format!("write standard output: {error}"))
+            .hint("what the command did stays done; only its output is missing")
     }
 
     /// Whether nobody reads our output any more: then we end quietly and well.

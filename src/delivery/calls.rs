@@ -104,6 +104,7 @@ impl Conductor {
         let borne = match severity {
             Severity::Busy => patient,
             Severity::Grave => patient && (at_stake || daemon),
+            Severity::Damage => now - trouble.since < self.stop.patience && at_stake,
             Severity::Final => false,
         };
         if !borne || self.phase == Phase::Abandoned {
@@ -111,6 +112,10 @@ impl Conductor {
         }
         if trouble.since == now {
             log::warn!(target: LOG_TARGET, results = self.outbox.settle.len(); "store: {error}; tried again");
+        }
+        if !trouble.may_claim {
+            // When it writes again, what begins must be claimed anew, with room for its result.
+            self.give_back_ready();
         }
         self.trouble = Some(trouble);
         Ok(())

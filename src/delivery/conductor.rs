@@ -53,6 +53,8 @@ pub(super) struct Conductor {
     pub(super) remaining: Option<u64>,
     pub(super) lanes: Vec<LaneState>,
     pub(super) places: Places,
+    /// The most attempts that can be under way.
+    pub(super) in_flight: usize,
     pub(super) outbox: Outbox,
     /// Whether a call to the store is under way.
     pub(super) calling: bool,
@@ -196,6 +198,7 @@ impl Conductor {
             care: Care::new(&lanes, now),
             lanes,
             places: Places::new(places),
+            in_flight: wanted.min(places),
             outbox: Outbox::default(),
             calling: false,
             streaming: false,

@@ -56,8 +56,8 @@ impl Conductor {
         if claimers.is_empty() && self.outbox.is_empty() {
             return None;
         }
-        let mut exchange =
-            Exchange { worker: self.worker.id(), jitter: self.random.f64(), ..Exchange::default() };
+        let (worker, in_flight) = (self.worker.id(), self.in_flight);
+        let mut exchange = Exchange { worker, in_flight, jitter: self.random.f64(), ..Exchange::default() };
         exchange.claim = claimers.iter().map(|&(lane, limit)| self.claim(lane, limit)).collect();
         let outbox = std::mem::take(&mut self.outbox);
         exchange.settle = outbox.settle;

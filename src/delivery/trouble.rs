@@ -25,6 +25,8 @@ pub(super) enum Severity {
     Busy,
     /// May pass (a disk is full); nothing more begins meanwhile.
     Grave,
+    /// Hardly passes (a page of the store could not be read); borne for the sake of results alone.
+    Damage,
     /// Waiting does not help.
     Final,
 }
@@ -34,11 +36,11 @@ impl Severity {
         match error.kind {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::Permission => Self::Grave,
+            ErrorKind::Corrupt => Self::Damage,
             ErrorKind::Missing
             | ErrorKind::NotAStore
             | ErrorKind::Newer
             | ErrorKind::Older
-            | ErrorKind::Corrupt
             | ErrorKind::Unfit
             | ErrorKind::Exists
             | ErrorKind::Internal => Self::Final,

@@ -13,6 +13,8 @@ pub struct Exchange {
     pub worker: Id,
     /// In 0..1, for the pauses of channels in trouble.
     pub jitter: f64,
+    /// How many attempts of the worker may be under way at once: room for their results is set aside first.
+    pub in_flight: usize,
     /// Results to be written.
     pub settle: Vec<Settlement>,
     /// Claimed, but not begun: pending again, as if never claimed.

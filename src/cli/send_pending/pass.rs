@@ -145,8 +145,14 @@ impl From<delivery::Error> for Error {
         match error {
             delivery::Error::Store(error) => error.into(),
             delivery::Error::Stopped(error) => Self::internal(error.to_string()),
-            delivery::Error::Worker(error) => Self::new(Exit::IoErr, format!("write worker file: {error}"))
-                .hint("look at the disk (dmesg); nothing begins that cannot be put on record first"),
+            delivery::Error::Worker(error) => {
+                let exit = match error.kind() {
+                    std::io::ErrorKind::StorageFull => Exit::TempFail,
+                    _ => Exit::IoErr,
+                };
+                Self::new(exit, format!("write worker file: {error}"))
+                    .hint("look at the disk (dmesg); nothing begins that cannot be put on record first")
+            }
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+use rustix::fs::{Access, access, statvfs};
 
 use crate::store::{Error, ErrorKind};
 
 /// Says what SQLite's answer means for a caller.
 pub(super) fn failure(doing: &'static str, path: &Path, error: &rusqlite::Error) -> Error {
-    let kind = kind_of(error);
+    let kind = kind_of(error, path);
     let what = match error {
         // The statement's text says nothing to an operator.
         rusqlite::Error::SqliteFailure(code, message) => message.clone().unwrap_or_else(|| code.to_string()),
@@ -19,13 +20,37 @@ pub(super) fn failure(doing: &'static str, path: &Path, error: &rusqlite::Error)
         ErrorKind::Full => "no space left".into(),
         ErrorKind::NotAStore => "it is not a SQLite database".into(),
         ErrorKind::ReadOnly => "it cannot be written".into(),
+        ErrorKind::Io if is_read_only(error) => "it could not be opened for writing".into(),
         ErrorKind::Permission => "permission denied".into(),
         _ => what,
     };
     Error { doing, path: path.to_owned(), what, kind }
 }
 
-fn kind_of(error: &rusqlite::Error) -> ErrorKind {
+/// An error of the file system where no blocks could be set aside, among SQLite's.
+pub(super) fn no_room(error: &std::io::Error) -> rusqlite::Error {
+    let code = match io_kind(error) {
+        ErrorKind::Full => ffi::SQLITE_FULL,
+        _ => ffi::SQLITE_IOERR,
+    };
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(format!("set room aside: {}", words(error))))
+}
+
+fn is_read_only(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
+}
+
+/// What the code means, and where SQLite's answer is not the whole of it, what the file system says.
+fn kind_of(error: &rusqlite::Error, path: &Path) -> ErrorKind {
+    // A file that cannot be opened for writing is opened for reading, whatever the reason was.
+    if is_read_only(error) && access(path, Access::WRITE_OK).is_ok() {
+        return ErrorKind::Io;
+    }
+    // The index of the log could not grow.
+    let index = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
+    if index && statvfs(path).is_ok_and(|disk| disk.f_bavail == 0) {
+        return ErrorKind::Full;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
         Some(ErrorCode::DiskFull) => ErrorKind::Full,
@@ -48,16 +73,19 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
 
 /// An error of the file system, in our words.
 pub(super) fn io_failure(doing: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    Error { doing, path: path.to_owned(), what: words(error), kind: io_kind(error) }
+}
+
+fn io_kind(error: &std::io::Error) -> ErrorKind {
     use std::io::ErrorKind as Io;
-    let kind = match error.kind() {
+    match error.kind() {
         Io::NotFound => ErrorKind::Missing,
         Io::PermissionDenied => ErrorKind::Permission,
         Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
         Io::StorageFull | Io::QuotaExceeded => ErrorKind::Full,
         Io::AlreadyExists => ErrorKind::Exists,
         _ => ErrorKind::Io,
-    };
-    Error { doing, path: path.to_owned(), what: words(error), kind }
+    }
 }
 
 /// "permission denied", without Rust's "(os error 13)".

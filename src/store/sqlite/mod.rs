@@ -19,6 +19,7 @@ mod open;
 mod orphans;
 mod purge;
 mod read;
+mod room;
 mod set_back;
 mod sql;
 mod steer;
@@ -29,17 +30,19 @@ mod wal;
 mod windows;
 mod worker;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use self::failure::{failure, io_failure};
+use self::failure::{failure, io_failure, no_room};
+use self::room::Room;
 use self::sql::sql;
 use super::{
-    Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Exchange,
-    Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord, Purge,
-    Purged, Reader, Result, Selection, Summary, TableStats, Turn, User, Worker, Writer,
+    Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error,
+    ErrorKind, Exchange, Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page,
+    PassRecord, Purge, Purged, Reader, Result, Selection, Summary, TableStats, Turn, User, Worker, Writer,
 };
 use crate::model::{Id, NewNotification, Timestamp};
 
@@ -51,6 +54,11 @@ pub struct Sqlite {
     line: line::Line,
     /// The names of the workers that this process announced, for the attempts they make.
     workers: Vec<(Id, String)>,
+    /// For the results of what they have in hand.
+    room: Room,
+    /// Whether a commit failed at its sync. What it wrote may stand behind the log's end, where nobody who is there
+    /// sees it; but whoever finds the log later would take it for committed.
+    torn: Cell<bool>,
 }
 
 impl Sqlite {
@@ -61,7 +69,15 @@ impl Sqlite {
     pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
         let connection = open::open(path, busy_timeout, access, now)?;
         let line = line::Line::before(path);
-        Ok(Self { connection, path: path.to_owned(), busy_timeout, line, workers: Vec::new() })
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            busy_timeout,
+            line,
+            workers: Vec::new(),
+            room: Room::default(),
+            torn: Cell::new(false),
+        })
     }
 
     /// Runs `work` as one immediate transaction. `doing` is for the error.
@@ -76,7 +92,37 @@ impl Sqlite {
             transaction.commit()?;
             Ok(answer)
         };
-        run().map_err(|error| failure(doing, &self.path, &error))
+        run().map_err(|error| self.failed(doing, &error))
+    }
+
+    /// The same for what must find room: on a full disk the log, once it has been moved into the database file,
+    /// is begun anew, and `last` is given its turn.
+    fn write_hard<T>(
+        &self,
+        doing: &'static str,
+        work: impl Fn(&Connection) -> rusqlite::Result<T>,
+        last: impl Fn(),
+    ) -> Result<T> {
+        match self.write(doing, &work) {
+            Err(error) if error.kind == ErrorKind::Full => {
+                // What does not help does no harm.
+                let _ = self.read(wal::checkpoint);
+                self.write(doing, |connection| {
+                    last();
+                    work(connection)
+                })
+            }
+            written => written,
+        }
+    }
+
+    /// Notes what a write that failed may have left behind.
+    fn failed(&self, doing: &'static str, error: &rusqlite::Error) -> Error {
+        let failure = failure(doing, &self.path, error);
+        if failure.kind == ErrorKind::Io {
+            self.torn.set(true);
+        }
+        failure
     }
 
     /// Begins a write at once or after those who write now: SQLite's own waiting sleeps ever longer, which
@@ -96,6 +142,11 @@ impl Sqlite {
         self.line.leave();
         self.connection.busy_timeout(self.busy_timeout)?;
         begun
+    }
+
+    /// Whether, closed as the last one, it takes the log away.
+    fn moves_its_log(&self) -> bool {
+        self.torn.get() || wal::is_long(&self.path)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
@@ -177,7 +228,8 @@ impl Writer for Sqlite {
         key_expires_at: Timestamp,
         new: &[NewNotification],
     ) -> Result<Vec<Enqueued>> {
-        self.write("enqueue into", |connection| enqueue::enqueue(connection, now, key_expires_at, new))
+        let work = |connection: &Connection| enqueue::enqueue(connection, now, key_expires_at, new);
+        self.write_hard("enqueue into", work, || ())
     }
 
     fn enqueue_batch(
@@ -193,21 +245,32 @@ impl Writer for Sqlite {
                 enqueue::Loaded::Nothing => transaction.rollback().map(|()| None),
             }
         };
-        load().map_err(|error| failure("enqueue a batch into", &self.path, &error))
+        load().map_err(|error| self.failed("enqueue a batch into", &error))
     }
 
     fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
         let worker = worker::LocalWorker::new(&self.path, now)
             .and_then(|worker| line::make(&self.path).map(|()| worker))
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
-        self.read(wal::settle_in_for_work)?;
+        self.read(|connection| wal::settle_in_for_work(connection, &self.path))?;
         self.workers.push((worker.id(), name.to_owned()));
         Ok(Box::new(worker))
     }
 
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
         let worker = self.worker_name(exchange.worker);
-        self.write("write results to", |connection| exchange::exchange(connection, exchange, worker))
+        let work = |connection: &Connection| {
+            let answer = exchange::exchange(connection, exchange, worker)?;
+            self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
+            Ok(answer)
+        };
+        // Who claims wants more; who does not has only results to bring, and these must go in.
+        let last = || {
+            if exchange.claim.is_empty() {
+                self.room.spend();
+            }
+        };
+        self.write_hard("write results to", work, last)
     }
 
     fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {
@@ -275,7 +338,7 @@ impl Writer for Sqlite {
     }
 
     fn record_pass(&mut self, pass: &PassRecord) -> Result<()> {
-        self.write("record a pass in", |connection| {
+        let work = |connection: &Connection| {
             connection.prepare_cached(sql!("pass_record"))?.execute(params![
                 pass.worker,
                 pass.started_at,
@@ -287,7 +350,8 @@ impl Writer for Sqlite {
                 pass.held
             ])?;
             connection.prepare_cached(sql!("passes_forget"))?.execute([PassRecord::KEPT as i64]).map(drop)
-        })
+        };
+        self.write_hard("record a pass in", work, || self.room.spend())
     }
 
     fn set_user(&mut self, user: &User) -> Result<()> {
@@ -302,7 +366,7 @@ impl Writer for Sqlite {
     }
 
     fn leave(self: Box<Self>) {
-        if !wal::is_long(&self.path) {
+        if !self.moves_its_log() {
             // What a closed connection leaves on disk is the same; it would only free page by page what the
             // end of the process frees at once.
             std::mem::forget(self);
@@ -316,7 +380,7 @@ impl Writer for Sqlite {
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
-        if wal::is_long(&self.path) {
+        if self.moves_its_log() {
             wal::move_on_close(&self.connection);
         }
     }

@@ -37,7 +37,8 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
         Access::Read => migrate::refuse_unfit(&connection, path)?,
         Access::Create | Access::Existing => {
             migrate::migrate(&connection, path, now)?;
-            wal::begin_anew(&connection, path).map_err(|error| failure("open database", path, &error))?;
+            // What cannot be moved now, on a full disk for one, is moved by whoever comes next.
+            let _ = wal::begin_anew(&connection, path);
         }
     }
     Ok(connection)

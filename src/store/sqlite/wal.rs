@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rustix::fs::statvfs;
 
 /// Pages in the log after which the next command moves them and begins the log anew.
 /// Measured by the bench `enqueue`: 64 cost least over hundreds of commands.
@@ -25,6 +26,12 @@ const OF_A_WORKER: u64 = 4_000;
 /// Pages after which any commit moves them: never while a worker does so earlier.
 const LONGEST: u64 = 2 * OF_A_WORKER;
 
+/// The part of the free room on the disk that a worker's log may take, at most.
+const SHARE: u64 = 8;
+
+/// Bytes of a page of the log, with its header.
+const PAGE: u64 = 4_096 + 24;
+
 /// KiB of pages that a process that claims keeps at hand.
 const CACHE_KIB_OF_A_WORKER: u32 = 8 << 10;
 
@@ -35,9 +42,12 @@ pub(super) fn settle_in(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Settles a connection in for hundreds of commits.
-pub(super) fn settle_in_for_work(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn settle_in_for_work(connection: &Connection, database: &Path) -> rusqlite::Result<()> {
+    // It must not be what fills a small disk.
+    let free = statvfs(database).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    let pages = (free / SHARE / PAGE).clamp(SHORT, OF_A_WORKER);
     connection.execute_batch(&format!(
-        "PRAGMA wal_autocheckpoint = {OF_A_WORKER}; PRAGMA cache_size = -{CACHE_KIB_OF_A_WORKER}"
+        "PRAGMA wal_autocheckpoint = {pages}; PRAGMA cache_size = -{CACHE_KIB_OF_A_WORKER}"
     ))
 }
 
@@ -71,8 +81,6 @@ pub(super) fn move_on_close(connection: &Connection) {
 
 /// How many pages there is room for in the log at `database`.
 fn pages(database: &Path) -> u64 {
-    /// A page of the log, with its header.
-    const PAGE: u64 = 4_096 + 24;
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     std::fs::metadata(log).map_or(0, |log| log.len() / PAGE)

@@ -45,15 +45,17 @@ impl LocalWorker {
         let id = (now.0.max(0) << 20) | i64::from(getrandom::u32().map_err(io::Error::other)? >> 12);
         let path = folder.join(id.to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        file.lock()?;
+        // From here on whatever fails takes the file away again.
+        let worker = Self { id, path, file };
+        worker.file.lock()?;
         // The whole head in one write: a shorter file is one that is still being made.
         let mut head = [0; PLACES_AT as usize];
         head[..16].copy_from_slice(&boot());
         head[16..].copy_from_slice(&beat(Duration::ZERO));
-        file.write_all_at(&head, 0)?;
+        worker.file.write_all_at(&head, 0)?;
         // The places at once too: on a disk that fills up later, none of them may lack room.
-        file.write_all_at(&[0; 8 * PLACES], PLACES_AT)?;
-        Ok(Self { id, path, file })
+        worker.file.write_all_at(&[0; 8 * PLACES], PLACES_AT)?;
+        Ok(worker)
     }
 }
 
@@ -68,7 +70,8 @@ impl Worker for LocalWorker {
 
     fn begin(&self, place: usize, id: Id) -> io::Result<()> {
         debug_assert!(place < PLACES);
-        self.file.write_all_at(&id.to_le_bytes(), PLACES_AT + 8 * place as u64)
+        let written = self.file.write_all_at(&id.to_le_bytes(), PLACES_AT + 8 * place as u64);
+        written.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))
     }
 
     fn forget(&self, place: usize) -> io::Result<()> {

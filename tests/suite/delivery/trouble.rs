@@ -69,7 +69,7 @@ fn failing(
 
 #[test]
 fn what_was_delivered_is_not_sent_again_because_its_result_found_no_room() {
-    for kind in [ErrorKind::Full, ErrorKind::Io, ErrorKind::Busy] {
+    for kind in [ErrorKind::Full, ErrorKind::Io, ErrorKind::Corrupt, ErrorKind::Busy] {
         let rig = Rig::new();
         let channel = Scripted::accepting();
         rig.enqueue("a", 30);
