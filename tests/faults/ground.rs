@@ -42,6 +42,16 @@ impl Ground {
         Self { extent, seed }
     }
 
+    /// How much is asked for.
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// What the random numbers follow from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// `short` or `whole`, as the bench was asked.
     pub fn scale<T>(&self, short: T, whole: T) -> T {
         match self.extent {

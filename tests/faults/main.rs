@@ -10,8 +10,11 @@
 
 mod clock;
 mod crowd;
+mod disk_full;
 mod finding;
+mod folder;
 mod ground;
+mod io_calls;
 mod kill_storm;
 mod peers;
 mod power;
@@ -36,6 +39,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("clock", clock::scenario),
     ("peers", peers::scenario),
     ("power", power::scenario),
+    ("io_calls", io_calls::scenario),
+    ("disk_full", disk_full::scenario),
     ("kill_storm", kill_storm::scenario),
     ("crowd", crowd::scenario),
 ];

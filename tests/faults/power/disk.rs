@@ -10,14 +10,12 @@
 //! rebuilt by whoever opens a store first).
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::fate::{Fate, SECTOR};
 use super::trace::{DELETED, Event};
+use crate::folder::{self, Content};
 
 /// The disk.
 pub struct Disk {
@@ -52,9 +50,6 @@ enum Renaming {
     Move(String, String),
 }
 
-/// What a disk holds: `None` is a folder.
-pub type Content = BTreeMap<PathBuf, Option<Vec<u8>>>;
-
 const ROOT: usize = 0;
 
 impl Disk {
@@ -68,7 +63,7 @@ impl Disk {
             syncs: HashMap::new(),
             nameless: HashMap::new(),
         };
-        for (path, content) in read(folder) {
+        for (path, content) in folder::read(folder) {
             match content {
                 None => disk.make_folder(&path),
                 Some(bytes) => {
@@ -294,45 +289,4 @@ fn give(names: &mut Names, renaming: &Renaming) {
 
 fn name(path: &Path) -> String {
     path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8").to_owned()
-}
-
-/// What is in `folder`.
-pub fn read(folder: &Path) -> Content {
-    let mut content = Content::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            let within = path.strip_prefix(folder).expect("within").to_owned();
-            if path.is_dir() {
-                content.insert(within, None);
-                folders.push(path);
-            } else {
-                content.insert(within, Some(fs::read(path).expect("a file")));
-            }
-        }
-    }
-    content
-}
-
-/// Makes `folder` hold `content` and nothing else.
-pub fn write(folder: &Path, content: &Content) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => fs::remove_dir_all(path).expect("remove the folder"),
-            false => fs::remove_file(path).expect("remove the file"),
-        }
-    }
-    for (path, bytes) in content {
-        let path = folder.join(path);
-        match bytes {
-            None => fs::create_dir(path).expect("make the folder"),
-            Some(bytes) => {
-                let mut options = fs::OpenOptions::new();
-                options.write(true).create_new(true).mode(0o600);
-                options.open(path).and_then(|mut file| file.write_all(bytes)).expect("write the file");
-            }
-        }
-    }
 }

@@ -10,9 +10,9 @@ use notifyctl::clock::{Clock, SystemClock};
 use notifyctl::store::{self, Access, Options};
 use rusqlite::{Connection, OpenFlags};
 
-use super::disk::{self, Content};
 use super::promise::{Promised, message_for};
 use super::workload::{BOX, COPY, LATER, OLD_SAMPLE, SAMPLE, SINK, config};
+use crate::folder::{self, Content};
 use crate::support::Sandbox;
 
 /// What was found in how many states.
@@ -47,7 +47,7 @@ pub struct Judge<'a> {
 }
 
 /// Where each stands: (message, status) by recipient.
-type Rows = BTreeMap<String, (String, String)>;
+pub type Rows = BTreeMap<String, (String, String)>;
 
 impl<'a> Judge<'a> {
     pub fn new(sandbox: &'a Sandbox) -> Self {
@@ -57,7 +57,7 @@ impl<'a> Judge<'a> {
     /// Judges one state; `mail` says whether a pass goes on with it.
     pub fn judge(&mut self, content: &Content, promised: &Promised, mail: bool, moment: &str) {
         self.found.states += 1;
-        disk::write(self.sandbox.path(), content);
+        folder::write(self.sandbox.path(), content);
         self.sandbox.configure(&config(self.sandbox.path()));
         reboot(self.sandbox);
         let sound = self.open();

@@ -16,6 +16,8 @@ mod trace;
 mod workload;
 pub mod writer;
 
+pub use self::judge::{Rows, rows};
+
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use self::promise::Promised;
 use self::trace::Event;
 use self::workload::{OLD_SAMPLE, SAMPLE, Step, Workload, config};
 use crate::finding::Finding;
+use crate::folder;
 use crate::ground::Ground;
 
 /// Of how many states one is gone on with by a pass.
@@ -93,7 +96,7 @@ fn play(
     steps: &[Step],
     mut judge: Judge<'_>,
     grain: Grain,
-    folder: &Path,
+    recorded: &Path,
     random: &mut fastrand::Rng,
 ) -> Played {
     let (mut promised, mut seen) = (Promised::default(), HashSet::new());
@@ -122,14 +125,14 @@ fn play(
         }
     }
     let everything = disk.after_power_cut(&mut Fate::nth(3, disk.clock(), 0, 0));
-    let real = disk::read(folder);
+    let real = folder::read(recorded);
     let mut differ: Vec<_> = everything.keys().chain(real.keys()).cloned().collect();
     differ.retain(|path| everything.get(path) != real.get(path) && !is_index(path));
     Played { found: judge.found, cuts, told: promised.accepted.len(), differ }
 }
 
 /// The index of the log lives in memory that processes share: what of it reached the disk is of no account.
-fn leave_index(content: &mut disk::Content, random: &mut fastrand::Rng) {
+fn leave_index(content: &mut folder::Content, random: &mut fastrand::Rng) {
     for (_, bytes) in content.iter_mut().filter(|(path, _)| is_index(path)) {
         *bytes = Some((0..32 << 10).map(|_| random.u8(..)).collect());
     }
@@ -149,7 +152,7 @@ fn fingerprint(what: &impl Hash) -> u64 {
 }
 
 /// A disk in memory where there is one: thousands of states need no real syncs.
-fn memory() -> PathBuf {
+pub fn memory() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }

@@ -147,7 +147,8 @@ impl Reader<'_> {
             "mkdir" => self.events.extend(self.named(args[0]).map(Event::FolderMade)),
             "rename" | "link" => self.moved(name, args[0], args[1]),
             "linkat" | "renameat2" => self.moved(name, args[1], args[3]),
-            "fsync" | "fdatasync" => {}
+            // Room is set aside in a file that nobody reads.
+            "fsync" | "fdatasync" | "fallocate" => {}
             other => {
                 let ours = args.iter().any(|arg| self.named(arg).is_some() || self.descriptor(arg).is_some());
                 assert!(!ours, "a call that the model does not know: {other}");
@@ -169,11 +170,15 @@ impl Reader<'_> {
         self.within(&path)
     }
 
-    /// The path of `5<path>`, when it lies in the folder; `(deleted)` belongs to the name then.
+    /// The path of `5<path>`, when it lies in the folder; `(deleted)` belongs to the name then. A file that never had
+    /// a name is none of ours: no power cut leaves anything of it.
     fn descriptor(&self, arg: &str) -> Option<PathBuf> {
         let (_, path) = arg.split_once('<')?;
         let (path, deleted) = path.split_once('>')?;
         let mut path = text(path);
+        if Path::new(&path).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"#")) {
+            return None;
+        }
         if deleted.contains("deleted") {
             path.push_str(DELETED);
         }

@@ -9,12 +9,13 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
-use super::disk::{self, Disk};
+use super::disk::Disk;
 use super::fate::Fate;
 use super::judge;
 use super::promise::message_for;
 use super::trace::{Event, record};
 use crate::finding::Finding;
+use crate::folder;
 use crate::ground::Ground;
 
 /// Rows that are written.
@@ -87,7 +88,7 @@ fn cut(ground: &Ground, synchronous: &str, random: &mut fastrand::Rng) -> (u64, 
             let mut fate = Fate::nth(nth, disk.clock(), disk.pending(), random.u64(..));
             let mut content = disk.after_power_cut(&mut fate);
             content.retain(|path, _| !super::is_index(path));
-            disk::write(rebuilt.path(), &content);
+            folder::write(rebuilt.path(), &content);
             let (lacks, corrupt) = judge::bare(&rebuilt.path().join("rows.db"), &told);
             states += 1;
             lost += u64::from(lacks);
