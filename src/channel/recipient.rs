@@ -2,6 +2,8 @@
 //!
 //! Whether an address exists, and whether the relay can carry a non-ASCII one, only the relay can say.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use lettre::Address;
 use lettre::message::Mailbox;
 
@@ -125,11 +127,17 @@ fn parse(address: &str) -> Result<Address, Problem> {
         .map_err(|_| problem("is not a mail address; write one such as name@example.org"))
 }
 
+/// Whether it is the address of a host in brackets (RFC 5321 section 4.1.3).
+fn is_literal(domain: &str) -> bool {
+    let Some(inner) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
+    let version_6 = || inner.strip_prefix("IPv6:").is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
+    inner.parse::<Ipv4Addr>().is_ok() || version_6()
+}
+
 /// The domain in ASCII (RFC 5891), or an address literal as it is.
 fn a_labels(domain: &str) -> Result<String, Problem> {
-    let is_literal = domain.starts_with('[') && domain.ends_with(']');
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    if domain.len() <= DOMAIN_LIMIT && (is_literal && domain.is_ascii() || domain.bytes().all(is_plain)) {
+    if domain.len() <= DOMAIN_LIMIT && (is_literal(domain) || domain.bytes().all(is_plain)) {
         return Ok(domain.to_owned());
     }
     let not_a_domain = || problem("has no valid domain behind its `@`");
@@ -172,6 +180,7 @@ mod tests {
             ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
             ("\"a b\"@example.org", "\"a b\"@example.org"),
             ("a@[127.0.0.1]", "a@[127.0.0.1]"),
+            ("a@[IPv6:::1]", "a@[IPv6:::1]"),
             ("user+tag@example.org", "user+tag@example.org"),
         ] {
             assert_eq!(mail(given).as_deref(), Ok(kept), "{given}");
@@ -203,6 +212,8 @@ mod tests {
             "zebra\u{0}@example.org",
             "zebra@exam\u{200e}ple.org",
             "zebra@a/b",
+            "zebra@[127.0.0.1:]",
+            "zebra@[::1]",
             &long_local,
             &long_domain,
         ] {

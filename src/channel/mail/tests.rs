@@ -260,6 +260,16 @@ fn without_a_configured_sender_it_is_the_stores_domain() {
     assert_eq!(default_from(&envelope).to_string(), "notifyctl@localhost");
 }
 
+#[test]
+fn every_address_that_is_taken_can_be_written_to() {
+    for given in ["a@[127.0.0.1]", "a@[IPv6:::1]", "\"a b\"@example.org", "root@localhost"] {
+        let mut envelope = text_of("x");
+        envelope.content.recipient = given.into();
+        let raw = built(&envelope);
+        assert!(raw.contains(&format!("\r\nTo: {given}\r\n")), "{raw}");
+    }
+}
+
 /// One line as enqueue accepts it.
 fn one_line() -> impl Strategy<Value = String> {
     prop::string::string_regex("([ -~]|\\PC|[ =?_\"\\\\]){0,120}").unwrap()
