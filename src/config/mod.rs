@@ -230,10 +230,18 @@ enum Unreadable {
     NotText(usize),
 }
 
-/// A configuration that cannot be used.
+/// A configuration that cannot be used. Control characters of a value are shown, not obeyed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", shown(.0))]
 pub struct Error(pub String);
+
+fn shown(words: &str) -> String {
+    let mut shown = String::with_capacity(words.len());
+    for c in words.chars() {
+        if c.is_control() { shown.extend(c.escape_debug()) } else { shown.push(c) }
+    }
+    shown
+}
 
 #[cfg(test)]
 mod tests;
