@@ -35,6 +35,12 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+/// What the fuzz targets reach beside the interface; no part of it.
+#[doc(hidden)]
+pub mod fuzz {
+    pub use super::enqueue::{Format, read_rows};
+}
+
 pub use context::Context;
 pub use error::{Error, Exit};
 

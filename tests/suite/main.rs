@@ -13,6 +13,7 @@ mod daemon;
 mod delivery;
 mod enqueue;
 mod exec;
+mod fuzz;
 mod interop;
 mod looking;
 mod maildir;

@@ -10,7 +10,8 @@ mod message;
 mod one;
 mod problems;
 
-pub use args::EnqueueArgs;
+pub use args::{EnqueueArgs, Format};
+pub use batch::read_rows;
 
 use super::{Context, Error, Exit};
 

@@ -10,6 +10,8 @@ mod lines;
 mod progress;
 mod rows;
 
+pub use rows::read_rows;
+
 use super::args::EnqueueArgs;
 use super::intake::Shell;
 use super::{message, problems};

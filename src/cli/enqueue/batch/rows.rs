@@ -70,6 +70,23 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// All rows of `read` with their numbers, or why they cannot be read, as text: for the fuzz targets.
+///
+/// # Errors
+/// When the columns of a CSV file are not known.
+pub fn read_rows(
+    read: Box<dyn Read + '_>,
+    format: Format,
+    longest: usize,
+) -> Result<Vec<(u64, Row)>, String> {
+    let mut rows = Rows::open(read, format, longest).map_err(|error| error.to_string())?;
+    let mut all = Vec::new();
+    while let Some(Line { number, row }) = rows.next().map_err(|error| error.to_string())? {
+        all.push((number, row));
+    }
+    Ok(all)
+}
+
 /// A batch that cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
