@@ -27,7 +27,7 @@ use self::step::Step;
 use super::Place;
 
 /// Stories in the suite.
-const QUICK: u32 = 60;
+const QUICK: u32 = 100;
 
 /// Whether store and model are of one mind; else, in what not.
 type Agreed = Result<(), String>;

@@ -123,7 +123,7 @@ pub enum Which {
 
 /// A story of the store. The most usual steps come first: that is what shrinking tends to.
 pub fn story() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 1..50)
+    vec(step(), 1..60)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -153,18 +153,21 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Around the lengths that mean something: a rate's window, a pause, a retry, a handicap, a lease, giving up.
 fn seconds() -> impl Strategy<Value = u64> {
-    select(&[1, 5, 11, 30, 61, 121, 300, 1_201, 3_601, 10_000][..])
+    prop_oneof![
+        3 => select(&[1, 11, 30, 61][..]),
+        2 => select(&[5, 121, 300, 1_201, 3_601, 10_000][..]),
+    ]
 }
 
 fn new() -> impl Strategy<Value = New> {
-    let priority = select(&[Priority::Normal, Priority::Critical, Priority::High, Priority::Low][..]);
+    let priority = prop_oneof![3 => Just(Priority::Normal), 2 => select(&Priority::ALL[..])];
     (
         0..CHANNELS.len(),
         0..2usize,
         priority,
         option::weighted(0.2, seconds()),
         option::weighted(0.3, seconds()),
-        option::weighted(0.4, 0..2usize),
+        option::weighted(0.25, 0..2usize),
     )
         .prop_map(|(channel, recipient, priority, wait, ttl, key)| New {
             channel,
@@ -184,7 +187,7 @@ fn round() -> impl Strategy<Value = Round> {
 fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         4 => Just(End::Sent),
-        4 => Just(End::Deferred),
+        5 => Just(End::Deferred),
         2 => Just(End::Rejected),
         2 => Just(End::Unknown),
         1 => Just(End::Greylisted),
