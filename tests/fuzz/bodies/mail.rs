@@ -65,7 +65,7 @@ pub fn mail(data: &[u8]) {
         content: new.content,
     };
     let from = "notifyctl <notifyctl@example.org>".parse().expect("a mailbox");
-    match built::build(&envelope, &from) {
+    match built::build(&envelope, &from, &mailbox) {
         Ok(bytes) => {
             lines(&envelope, &bytes);
             reads_back(&envelope, &mailbox, &bytes);
