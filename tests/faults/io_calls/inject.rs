@@ -13,6 +13,9 @@ pub struct Fault {
     pub only_files: bool,
 }
 
+/// In place of an error: the command dies.
+pub const DEATH: &str = "death";
+
 /// What a command came to in which a call failed.
 pub struct Outcome {
     /// The calls that failed, as strace tells them; none when there was no `n`th.
@@ -64,7 +67,8 @@ pub const FAULTS: [Fault; 28] = [
 /// Runs `command` with the `n`th call failing; standard output goes to the file `out`.
 pub fn run(command: &Command, fault: Fault, n: usize, files: &[&Path], out: &Path) -> Outcome {
     let Fault { call, error, only_files } = fault;
-    let mut options = vec![format!("trace={call}"), format!("inject={call}:error={error}:when={n}")];
+    let effect = if error == DEATH { "signal=KILL".into() } else { format!("error={error}") };
+    let mut options = vec![format!("trace={call}"), format!("inject={call}:{effect}:when={n}")];
     let mut paths = Vec::new();
     if only_files {
         paths.extend(files.iter().chain([&out]).flat_map(|path| ["-P".into(), path.display().to_string()]));
@@ -80,11 +84,8 @@ pub fn run(command: &Command, fault: Fault, n: usize, files: &[&Path], out: &Pat
 }
 
 /// How many such calls the loader makes before notifyctl itself begins: they are not ours to bear.
-pub fn of_the_loader(command: &Command, fault: Fault, out: &Path) -> usize {
-    if fault.only_files {
-        return 0;
-    }
-    let (_, trace) = traced(command, &["-e".into(), format!("trace={}", fault.call)], out);
+pub fn of_the_loader(command: &Command, call: &str, out: &Path) -> usize {
+    let (_, trace) = traced(command, &["-e".into(), format!("trace={call}")], out);
     let of_a_library = |line: &str| line.contains("/lib/") || line.contains("/ld.so");
     trace.lines().collect::<Vec<_>>().iter().rposition(|line| of_a_library(line)).map_or(0, |last| last + 1)
 }

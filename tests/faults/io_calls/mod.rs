@@ -3,6 +3,8 @@
 //! After each the command was either done or not done, as its exit code says; it says where, what and what to do; and
 //! the same command without the fault goes well. What a pass delivered is on record, and is not delivered again.
 //!
+//! The control is a pass that dies in such a call: what it had delivered and not put on record must be seen.
+//!
 //! The short form takes some of the calls of each command, the whole form all.
 
 mod inject;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use self::inject::{FAULTS, Fault, Outcome};
+use self::inject::{DEATH, FAULTS, Fault, Outcome};
 use self::ordeal::{After, Ordeal, SECRET};
 use crate::finding::Finding;
 use crate::folder::{self, Content};
@@ -52,18 +54,27 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
     ordeal::prepare(&sandbox);
     let prepared = folder::read(sandbox.path());
     let mut random = ground.random();
-    let mut bench = Bench { sandbox: &sandbox, receiver: &receiver, found: Found::default() };
+    let mut bench = Bench {
+        sandbox: &sandbox,
+        receiver: &receiver,
+        of_the_loader: BTreeMap::new(),
+        found: Found::default(),
+    };
     for ordeal in ordeal::all(&sandbox) {
         let content = if ordeal.store { &prepared } else { &empty };
         for fault in FAULTS {
-            bench.series(&ordeal, content, fault, || ground.scale(random.usize(4..16), 1));
+            // The short form takes some, and others the next time.
+            if ground.scale(random.usize(..3) == 0, true) {
+                bench.series(&ordeal, content, fault, || ground.scale(random.usize(6..20), 1));
+            }
         }
     }
+    let control = bench.control(&prepared, ground.scale(3, 1));
     let Found { injected, disagree, half, code, unclear, panicked, leaked, stuck, wrong, ends, .. } =
         bench.found;
     let ends: Vec<_> = ends.into_iter().map(|(code, times)| format!("{code}: {times}")).collect();
     vec![
-        Finding::at_least("calls that failed", injected, ground.scale(100, 1_000)),
+        Finding::at_least("calls that failed", injected, ground.scale(50, 1_000)),
         Finding::counted("how the commands ended (exit code: times)", ends.join(", ")),
         Finding::none("exit code and store disagree", disagree),
         Finding::none("half-done, or unsound", half),
@@ -73,12 +84,15 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
         Finding::none("secrets told", leaked),
         Finding::none("failed afterwards without the fault", stuck),
         Finding::none("delivered and not on record, or the other way round, or twice", wrong),
+        Finding::at_least("control, a pass that dies: delivered and not on record", control, 1),
     ]
 }
 
 struct Bench<'a> {
     sandbox: &'a Sandbox,
     receiver: &'a Receiver,
+    /// How many such calls the loader makes, by call.
+    of_the_loader: BTreeMap<&'static str, usize>,
     found: Found,
 }
 
@@ -92,7 +106,14 @@ impl Bench<'_> {
         // Beside the folder: it is no part of what is put back.
         let out = tempfile::NamedTempFile::new().expect("a file of our own");
         folder::write(self.sandbox.path(), content);
-        let mut n = inject::of_the_loader(&command, fault, out.path()) + 1;
+        let of_the_loader = match fault.only_files {
+            true => 0,
+            false => *self
+                .of_the_loader
+                .entry(fault.call)
+                .or_insert_with(|| inject::of_the_loader(&command, fault.call, out.path())),
+        };
+        let mut n = of_the_loader + 1;
         loop {
             folder::write(self.sandbox.path(), content);
             let seen = self.receiver.count();
@@ -104,6 +125,29 @@ impl Bench<'_> {
             self.judge(ordeal, &outcome, seen, &what, &out.path().display().to_string());
             n += step();
         }
+    }
+
+    /// What is found wrong after passes that died at every `stride`th write.
+    fn control(&self, content: &Content, stride: usize) -> u64 {
+        let mut bench = Bench {
+            found: Found { words: u32::MAX, ..Found::default() },
+            of_the_loader: BTreeMap::new(),
+            ..*self
+        };
+        let ordeal = ordeal::all(self.sandbox).swap_remove(3);
+        let mut command = self.sandbox.notifyctl();
+        command.args(&ordeal.args);
+        let out = tempfile::NamedTempFile::new().expect("a file of our own");
+        let death = Fault { call: "pwrite64", error: DEATH, only_files: false };
+        for n in (6..40).step_by(stride) {
+            folder::write(self.sandbox.path(), content);
+            let seen = self.receiver.count();
+            let outcome = inject::run(&command, death, n, &[], out.path());
+            if outcome.code != Some(0) {
+                bench.recover(&ordeal, 0, false, seen, "");
+            }
+        }
+        bench.found.wrong
     }
 
     fn judge(&mut self, ordeal: &Ordeal, outcome: &Outcome, seen: usize, what: &str, out: &str) {
@@ -189,8 +233,8 @@ impl Bench<'_> {
     }
 
     fn complain(&mut self, why: &str, ended: &str) {
-        self.found.words += 1;
-        if self.found.words <= 40 {
+        self.found.words = self.found.words.saturating_add(1);
+        if self.found.words <= 12 {
             println!("io_calls: {why}: {ended}");
         }
     }
