@@ -155,7 +155,7 @@ pub fn odd_contents() -> Vec<Content> {
             ("X-Tag", "one"),
             ("X-Tag", "zwö und drei"),
             ("Reply-To", "Jürgen <j@example.org>, ops@example.org"),
-            ("X-Sentence", &"a word and another ".repeat(60).trim_end().to_owned()),
+            ("X-Sentence", "a word and another ".repeat(60).trim_end()),
             ("X-Word", &"w".repeat(900)),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -13,7 +13,8 @@ const IN_TURN: &str = "tls = \"none\"\nmax_in_flight = 1\n";
 pub fn not_ascii(server: &MailServer) -> Option<Cell> {
     let site = Site::with(server, server.plain, IN_TURN);
     let ids = ["ops@example.org", "jürgen@example.org", "dev@example.org"].map(|to| site.enqueue(to));
-    site.pass();
+    let (_, replaced) = site.pass_and_whether_a_connection_was_replaced();
+    assert!(!replaced, "the connection was lost");
     others_were_sent(&site, &ids);
     if site.get(ids[1]).summary.status == Status::Sent {
         assert_eq!(site.mail(ids[1])["to"], "jürgen@example.org");

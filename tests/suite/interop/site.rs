@@ -68,6 +68,15 @@ impl<'a> Site<'a> {
         Self::tally(self.start_pass())
     }
 
+    /// A pass, and whether it had to replace a connection that a mail had already gone through.
+    pub fn pass_and_whether_a_connection_was_replaced(&self) -> (Value, bool) {
+        let mut pass = self.sandbox.notifyctl();
+        pass.args(["send-pending", "--json", "--fail-on", "never", "--log-level", "debug"]);
+        let output = pass.output().expect("a pass");
+        let said = String::from_utf8_lossy(&output.stderr);
+        (serde_json::from_slice(&output.stdout).expect("a tally"), said.contains("opening another"))
+    }
+
     /// A pass that is under way.
     pub fn start_pass(&self) -> Child {
         let mut pass = self.sandbox.notifyctl();
