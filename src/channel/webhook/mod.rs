@@ -161,7 +161,7 @@ impl Webhook {
     fn request(&self, envelope: &Envelope) -> Result<(HeaderMap, Vec<u8>), String> {
         let body = match &self.template {
             Some(template) => template.render(&envelope.shape())?,
-            None => serde_json::to_vec(&envelope.shape()).map_err(|error| error.to_string())?,
+            None => as_json(envelope).map_err(|error| error.to_string())?,
         };
         let value = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
         let mut headers = self.headers.clone();
@@ -180,6 +180,13 @@ impl Channel for Webhook {
     fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
         Box::pin(self.post(envelope))
     }
+}
+
+/// The envelope as JSON, in a buffer that hardly ever grows on the way.
+fn as_json(envelope: &Envelope) -> serde_json::Result<Vec<u8>> {
+    let mut body = Vec::with_capacity(envelope.content.message.len() * 9 / 8 + 512);
+    serde_json::to_writer(&mut body, &envelope.shape())?;
+    Ok(body)
 }
 
 /// What of a response matters, and of its body so much as comes within `patience` and [`REPLY_LIMIT`].
