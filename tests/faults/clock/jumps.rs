@@ -101,7 +101,7 @@ impl Stage {
 
     /// A pass that does not wait for rates.
     fn pass(&self, channels: &[&str]) {
-        let mut args = vec!["send-pending", "--fail-on", "never", "--max-time", "200ms"];
+        let mut args = vec!["send-pending", "--fail-on", "never", "--max-time", "500ms"];
         channels.iter().for_each(|channel| args.extend(["--channel", channel]));
         self.clock.ok(&self.sandbox, &args);
     }
