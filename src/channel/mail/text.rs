@@ -55,13 +55,17 @@ fn with_crlf(text: &str) -> String {
 /// Whether neither a relay nor a reader has a reason to touch it: ASCII, short lines, no bare CR, no blank at a
 /// line's end, no `From ` at its start, nothing that looks like a boundary.
 fn goes_as_it_is(text: &str) -> bool {
-    text.split("\r\n").all(|line| {
-        line.len() <= LINE_LIMIT
-            && line.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'))
-            && !line.ends_with([' ', '\t'])
-            && !line.starts_with("From ")
-            && !line.contains(BOUNDARY_MARK)
-    })
+    // What all lines have in common is looked at at once: texts are long, and lines are many.
+    let is_plain = |b: u8| matches!(b, b'\t' | b'\r' | b'\n' | b' '..=b'~');
+    text.bytes().fold(true, |all, b| all & is_plain(b))
+        && !text.contains(BOUNDARY_MARK)
+        && text.split_terminator('\n').all(|line| {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            line.len() <= LINE_LIMIT
+                && !line.ends_with([' ', '\t'])
+                && !line.starts_with("From ")
+                && !line.contains('\r')
+        })
 }
 
 /// Binary input (a `Vec`) is not touched by lettre, and CR LF stays a line end.

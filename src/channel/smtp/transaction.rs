@@ -308,14 +308,39 @@ fn needs_utf8(letter: &Letter) -> bool {
 /// The message with a dot before every line that begins with one (RFC 5321 section 4.5.2), and the final dot.
 fn stuff(message: &[u8], bytes: &mut Vec<u8>) {
     bytes.reserve(message.len() + message.len() / 64 + 256);
-    for line in message.split_inclusive(|b| *b == b'\n') {
-        if line.starts_with(b".") {
-            bytes.push(b'.');
-        }
-        bytes.extend_from_slice(line);
+    if message.starts_with(b".") {
+        bytes.push(b'.');
     }
+    let mut rest = message;
+    while let Some(at) = memchr::memmem::find(rest, b"\n.") {
+        let (lines, others) = rest.split_at(at + 1);
+        bytes.extend_from_slice(lines);
+        bytes.push(b'.');
+        rest = others;
+    }
+    bytes.extend_from_slice(rest);
     if !bytes.ends_with(b"\r\n") {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b".\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_at_the_start_of_lines_are_doubled_and_no_others() {
+        for (message, expected) in [
+            ("a\r\n", "a\r\n.\r\n"),
+            ("a", "a\r\n.\r\n"),
+            ("", "\r\n.\r\n"),
+            (".", "..\r\n.\r\n"),
+            (".\r\n.\r\n..a\r\n\r\n.b.c\r\n", "..\r\n..\r\n...a\r\n\r\n..b.c\r\n.\r\n"),
+        ] {
+            let mut bytes = Vec::new();
+            stuff(message.as_bytes(), &mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{message:?}");
+        }
+    }
 }

@@ -6,6 +6,16 @@ use rusqlite::{Connection, Row};
 use super::sql::sql;
 use crate::model::{Attachment, Content, Id};
 
+/// Where among the parts the message stands, when it does not stand in the row itself.
+pub(super) const MESSAGE: i64 = -1;
+
+/// The longest message, in bytes, that stands in the row itself. Each claim and each settlement writes the row
+/// anew, a longer one over pages of its own.
+pub(super) const MESSAGE_IN_ROW: usize = 2 * 1024;
+
+/// Where among the parts the HTML stands; attachments follow.
+pub(super) const HTML: i64 = 0;
+
 /// Reads the five columns recipient, subject, message, headers, parts from column `first`; the parts
 /// themselves are not read. Answers with the number of parts too.
 pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<(Content, i64)> {
@@ -34,17 +44,20 @@ pub(super) fn read_parts(connection: &Connection, id: Id, content: &mut Content)
     while let Some(row) = rows.next()? {
         let position: i64 = row.get(0)?;
         let bytes: Vec<u8> = row.get(3)?;
-        if position == 0 {
-            let text = String::from_utf8(bytes)
-                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error)))?;
-            content.html = Some(text);
-        } else {
-            content.attachments.push(Attachment {
+        match position {
+            MESSAGE => content.message = text(bytes)?,
+            HTML => content.html = Some(text(bytes)?),
+            _ => content.attachments.push(Attachment {
                 name: row.get(1)?,
                 media_type: row.get(2)?,
                 content: bytes,
-            });
+            }),
         }
     }
     Ok(())
+}
+
+fn text(bytes: Vec<u8>) -> rusqlite::Result<String> {
+    String::from_utf8(bytes)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, Box::new(error)))
 }

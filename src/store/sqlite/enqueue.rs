@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::content;
 use super::counters::Counters;
 use super::sql::sql;
 use crate::model::{Attachment, Id, NewNotification, Timestamp};
@@ -121,10 +122,12 @@ impl<'c> Entry<'c> {
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
             ),
         };
-        let parts = usize::from(content.html.is_some()) + content.attachments.len();
+        let apart = content.message.len() > content::MESSAGE_IN_ROW;
+        let in_row = if apart { "" } else { content.message.as_str() };
+        let parts = usize::from(apart) + usize::from(content.html.is_some()) + content.attachments.len();
         let id = self.insert.insert(params![
             new.user_id,
-            content.message,
+            in_row,
             new.channel,
             content.recipient,
             content.subject,
@@ -137,8 +140,11 @@ impl<'c> Entry<'c> {
             new.expires_at,
             new.not_before.map_or(self.now, |at| at.max(self.now)),
         ])?;
+        if apart {
+            part(self.connection, id, content::MESSAGE, "", "text/plain", content.message.as_bytes())?;
+        }
         if let Some(html) = &content.html {
-            part(self.connection, id, 0, "", "text/html", html.as_bytes())?;
+            part(self.connection, id, content::HTML, "", "text/html", html.as_bytes())?;
         }
         for (position, Attachment { name, media_type, content }) in (1..).zip(&content.attachments) {
             part(self.connection, id, position, name, media_type, content)?;

@@ -3,7 +3,7 @@
 use notifyctl::model::{Attachment, Priority, Status};
 use notifyctl::store::{Filter, NewBatch, Next, Order, Page, User};
 
-use super::{Place, T, at, enqueue, ids, new, sound};
+use super::{Place, T, at, enqueue, hand, ids, new, sound};
 
 pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     let mut store = place.open();
@@ -31,6 +31,26 @@ pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     assert_eq!(read.summary.created_at, T);
     assert_eq!(read.idempotency_key.as_deref(), Some("k"));
     assert_eq!(store.get(id + 1).unwrap(), None);
+    sound(&*store);
+}
+
+pub fn a_text_of_any_length_reads_back_whole_and_is_claimed_whole(place: &dyn Place) {
+    let (mut store, mut hand) = (place.open(), hand(place, "h"));
+    for length in [0, 1, 2_047, 2_048, 2_049, 10_000, 1_000_000] {
+        let mut plain = new("a@example.org");
+        plain.content.message = "é".repeat(length / 2) + &"x".repeat(length % 2);
+        let mut rich = plain.clone();
+        rich.content.html = Some("<p>hello</p>".into());
+        rich.content.attachments =
+            vec![Attachment { name: "a".into(), media_type: "text/plain".into(), content: vec![1] }];
+        let ids = enqueue(&mut *store, T, &[plain.clone(), rich.clone()]);
+        for (id, one) in ids.into_iter().zip([&plain, &rich]) {
+            assert_eq!(store.get(id).unwrap().unwrap().content, one.content, "{length}");
+        }
+        let claimed = hand.claim(T, 9);
+        let contents: Vec<_> = claimed.iter().map(|claimed| &claimed.content).collect();
+        assert_eq!(contents, [&plain.content, &rich.content], "{length}");
+    }
     sound(&*store);
 }
 

@@ -122,6 +122,7 @@ macro_rules! every_store {
         conformance!($place:
             accepting::{
                 what_was_enqueued_reads_back_whole,
+                a_text_of_any_length_reads_back_whole_and_is_claimed_whole,
                 ids_rise_and_are_never_used_again,
                 a_known_key_gives_the_first_id_until_its_window_ends,
                 a_batch_is_accepted_whole_or_not_at_all,

@@ -1,5 +1,6 @@
 //! The delivery engine: scripted channels at one end, a real store at the other.
 
+mod ahead;
 mod failing;
 mod rig;
 mod trouble;
