@@ -48,6 +48,6 @@ pub fn run() -> Vec<Row> {
         ours: rate(a),
         floor: rate(b),
         ratio: 1.0 / ratio,
-        budget: Budget::AtLeast(0.5),
+        budget: Budget::AtLeast(0.7),
     }]
 }
