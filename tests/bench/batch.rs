@@ -47,6 +47,7 @@ pub fn run() -> Vec<Row> {
         work: format!("batch of {ROWS} NDJSON rows"),
         ours: rate(a),
         floor: rate(b),
+        against: "prepared inserts, same schema, 1,000 a transaction".into(),
         ratio: 1.0 / ratio,
         budget: Budget::AtLeast(0.7),
     }]

@@ -145,6 +145,7 @@ fn compare(past: &Past, none: &Past) -> Vec<Row> {
         work: format!("{work}, {behind}"),
         ours: format!("{:.digits$} ms", a * unit),
         floor: format!("{:.digits$} ms", b * unit),
+        against: "the same behind none".into(),
         ratio,
         budget: Budget::AtMost(BUDGET),
     };
@@ -195,10 +196,11 @@ fn purge(past: &Past) -> Vec<Row> {
     let left = past.store().counts().expect("count").channels["noop"].purged;
     assert_eq!(left, MILLION as u64, "a million is gone");
     let ms = |seconds: &[f64], share: f64| seconds[((seconds.len() - 1) as f64 * share) as usize] * 1e3;
-    let row = |work: String, ours: String, floor: String, ratio: f64, budget: Budget| Row {
+    let row = |work: String, ours: String, floor: String, against: &str, ratio: f64, budget: Budget| Row {
         work,
         ours,
         floor,
+        against: against.into(),
         ratio,
         budget,
     };
@@ -207,6 +209,7 @@ fn purge(past: &Past) -> Vec<Row> {
             format!("pass beside a purge of a million ({took:.1} s)"),
             format!("{:.0}/s", DUE as f64 / beside),
             format!("{:.0}/s", DUE as f64 / alone),
+            "a pass alone",
             alone / beside,
             Budget::AtLeast(0.5),
         ),
@@ -214,13 +217,15 @@ fn purge(past: &Past) -> Vec<Row> {
             format!("enqueue beside both, longest of {}", waits.len()),
             format!("{:.0} ms", ms(&waits, 1.0)),
             format!("{LONGEST_MS} ms"),
+            "the bound",
             ms(&waits, 1.0) / LONGEST_MS,
             Budget::AtMost(1.0),
         ),
         row(
-            "enqueue beside both, p99; beside the pass alone".into(),
+            "enqueue beside both, p99".into(),
             format!("{:.1} ms", ms(&waits, 0.99)),
             format!("{:.1} ms", ms(&idle, 0.99)),
+            "the same beside the pass alone",
             ms(&waits, 0.99) / ms(&idle, 0.99),
             Budget::AtMost(5.0),
         ),

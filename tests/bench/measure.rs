@@ -12,6 +12,8 @@ pub struct Row {
     /// Ours and the floor, as shown.
     pub ours: String,
     pub floor: String,
+    /// What the floor is.
+    pub against: String,
     /// Ours against the floor, as the budget means it.
     pub ratio: f64,
     pub budget: Budget,
@@ -22,26 +24,42 @@ pub enum Budget {
     AtLeast(f64),
 }
 
+impl Budget {
+    /// Whether this ratio keeps it.
+    pub fn allows(&self, ratio: f64) -> bool {
+        match self {
+            Self::AtMost(most) => ratio <= *most,
+            Self::AtLeast(least) => ratio >= *least,
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "≤ {most}"),
+            Self::AtLeast(least) => write!(f, "≥ {least}"),
+        }
+    }
+}
+
 impl Row {
     pub fn kept(&self) -> bool {
-        match self.budget {
-            Budget::AtMost(most) => self.ratio <= most,
-            Budget::AtLeast(least) => self.ratio >= least,
-        }
+        self.budget.allows(self.ratio)
     }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let budget = match self.budget {
-            Budget::AtMost(most) => format!("<= {most}"),
-            Budget::AtLeast(least) => format!(">= {least}"),
-        };
         let mark = if self.kept() { "" } else { "  MISSED" };
         write!(
             f,
-            "{:<44} {:>14} {:>14} {:>8.3} {:>10}{mark}",
-            self.work, self.ours, self.floor, self.ratio, budget
+            "{:<52} {:>12} {:>12} {:>8.3} {:>8}{mark}",
+            self.work,
+            self.ours,
+            self.floor,
+            self.ratio,
+            self.budget.to_string()
         )
     }
 }

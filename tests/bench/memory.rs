@@ -29,6 +29,7 @@ pub fn run() -> Vec<Row> {
             work: format!("memory: {work}"),
             ours: format!("{peak:.1} MiB"),
             floor: format!("{BOUND_MIB} MiB"),
+            against: "the bound".into(),
             ratio: peak / BOUND_MIB,
             budget: Budget::AtMost(1.0),
         })

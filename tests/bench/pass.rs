@@ -44,6 +44,7 @@ pub fn run() -> Vec<Row> {
         work: format!("pass over a no-op channel, {ROWS} due"),
         ours: rate(a),
         floor: rate(b),
+        against: "a bare claim-and-settle loop".into(),
         ratio: 1.0 / ratio,
         budget: Budget::AtLeast(0.35),
     }]

@@ -48,6 +48,7 @@ fn crowd() -> Row {
         work: format!("enqueue, {COMMANDS} shells, {AT_A_TIME} at a time"),
         ours: rate(a),
         floor: rate(b),
+        against: "the same many of the least".into(),
         ratio: 1.0 / ratio,
         budget: Budget::AtLeast(0.8),
     }
@@ -101,6 +102,7 @@ fn beside_a_pass() -> [Row; 2] {
             work: format!("enqueue beside a pass ({rate:.0}/s), p50"),
             ours: format!("{:.2} ms", with * 1e3),
             floor: format!("{:.2} ms", without * 1e3),
+            against: "the same while nothing else runs".into(),
             ratio: with / without,
             budget: Budget::AtMost(2.0),
         },
@@ -108,6 +110,7 @@ fn beside_a_pass() -> [Row; 2] {
             work: format!("enqueue beside a pass ({rate:.0}/s), p99"),
             ours: format!("{:.2} ms", slow * 1e3),
             floor: format!("{:.0} ms", PATIENCE * 1e3),
+            against: "the bound".into(),
             ratio: slow / PATIENCE,
             budget: Budget::AtMost(1.0),
         },

@@ -48,6 +48,7 @@ pub fn run() -> Vec<Row> {
             work: format!("pass over a webhook{what}, {CONNECTIONS} connections, {POSTS} posts"),
             ours: rate(a),
             floor: rate(b),
+            against: "a bare loop of reqwest".into(),
             ratio: 1.0 / ratio,
             budget: Budget::AtLeast(0.6),
         }

@@ -56,7 +56,14 @@ fn into_postfix() -> Row {
 
 /// A row that could not be measured.
 fn missing(work: &str, why: &str, budget: Budget) -> Row {
-    Row { work: work.into(), ours: "-".into(), floor: why.into(), ratio: f64::NAN, budget }
+    Row {
+        work: work.into(),
+        ours: "-".into(),
+        floor: "missing".into(),
+        against: why.into(),
+        ratio: f64::NAN,
+        budget,
+    }
 }
 
 /// What both sides send.
@@ -83,6 +90,7 @@ fn against_source(work: &str, load: &Load, least: f64) -> Row {
         work: format!("{work}, {CONNECTIONS} connections"),
         ours: rate(a),
         floor: rate(b),
+        against: "smtp-source, connections kept".into(),
         ratio: 1.0 / ratio,
         budget: Budget::AtLeast(least),
     }
