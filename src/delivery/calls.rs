@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::store::{self, Exchanged, Stopped};
 
 /// What a call to the store answers, with what it was about.
 pub(super) enum Answer {
-    Exchange(Box<Round>, Duration, store::Result<Exchanged>),
+    Exchange(Box<Round>, store::Result<Exchanged>),
     Chores(Chores, store::Result<Found>),
 }
 
@@ -56,10 +55,9 @@ impl Conductor {
         let mut round = Box::new(self.load(now)?);
         Some(Box::pin(async move {
             let call = store.call(move |store| {
-                let began = std::time::Instant::now();
                 round.exchange.now = clock.now().plus(round.lead);
                 let exchanged = store.exchange(&round.exchange);
-                Answer::Exchange(round, began.elapsed(), exchanged)
+                Answer::Exchange(round, exchanged)
             });
             call.await
         }))
@@ -70,11 +68,11 @@ impl Conductor {
         self.calling = false;
         let now = Instant::now();
         match answer {
-            Answer::Exchange(round, took, Ok(exchanged)) => {
+            Answer::Exchange(round, Ok(exchanged)) => {
                 self.recovered();
-                self.committed(*round, exchanged, took, now);
+                self.committed(*round, exchanged, now);
             }
-            Answer::Exchange(round, _, Err(error)) => {
+            Answer::Exchange(round, Err(error)) => {
                 self.not_committed(*round);
                 return self.bear(error, now);
             }

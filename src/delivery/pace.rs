@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
-/// What a round should take at most, where the disk allows it.
+/// What a round should take at most, where the disk allows it; and while others wait to write, who wait for its end.
 const ROUND: Duration = Duration::from_millis(4);
+const ROUND_IN_COMPANY: Duration = Duration::from_millis(2);
 
 /// What a round is dated ahead at most, and at least if at all.
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
@@ -60,11 +61,12 @@ impl Pace {
         }
     }
 
-    /// Judges a round that took `took`. What the disk costs in any case is no reason to carry less.
-    pub(super) fn judge(&mut self, took: Duration) -> Fit {
+    /// Judges a round that kept other writers out for `took`, with or without the company of such. What the disk costs in
+    /// any case is no reason to carry less.
+    pub(super) fn judge(&mut self, took: Duration, company: bool) -> Fit {
         // Forgets slowly, for a disk that gets slower.
         self.quickest = took.min(self.quickest.saturating_add(self.quickest / 64));
-        let target = ROUND.max(2 * self.quickest);
+        let target = if company { ROUND_IN_COMPANY } else { ROUND }.max(2 * self.quickest);
         if took <= target {
             Fit::Short
         } else if took <= 2 * target {
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     fn judge(pace: &mut Pace, millis: u64) -> Fit {
-        pace.judge(Duration::from_millis(millis))
+        pace.judge(Duration::from_millis(millis), false)
     }
 
     #[test]
@@ -90,6 +92,15 @@ mod tests {
             [1, 4, 6, 9].map(|ms| judge(&mut pace, ms)),
             [Fit::Short, Fit::Short, Fit::Right, Fit::TooLong]
         );
+    }
+
+    #[test]
+    fn rounds_are_shorter_while_others_wait_to_write() {
+        let mut pace = Pace::new();
+        judge(&mut pace, 1);
+        let company = [2, 4, 5].map(|ms| pace.judge(Duration::from_millis(ms), true));
+        assert_eq!(company, [Fit::Short, Fit::Right, Fit::TooLong]);
+        assert_eq!(judge(&mut pace, 4), Fit::Short);
     }
 
     #[test]

@@ -103,10 +103,10 @@ impl Conductor {
     }
 
     /// The exchange is committed.
-    pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, took: Duration, now: Instant) {
+    pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, now: Instant) {
         let Round { exchange, origins, claimers, lead } = round;
         self.tally.ended_at = self.clock.now();
-        let fit = self.pace.judge(took);
+        let fit = self.pace.judge(exchanged.held, exchanged.company);
         self.streaming = exchange.settle.len() >= STREAM;
         for ((settlement, origin), settled) in exchange.settle.into_iter().zip(origins).zip(exchanged.settled)
         {

@@ -1,6 +1,7 @@
 //! What the store answers: plain rows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::{Breaker, Content, Id, Outcome, Priority, Rate, Reason, Status, Timestamp};
 
@@ -241,6 +242,10 @@ pub struct Exchanged {
     pub settled: Vec<bool>,
     /// Per claim, in order.
     pub claims: Vec<ClaimReply>,
+    /// For how long it kept other writers out.
+    pub held: Duration,
+    /// Whether others waited to write when it came.
+    pub company: bool,
 }
 
 /// The answer to one claim.

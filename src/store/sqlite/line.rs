@@ -37,6 +37,8 @@ pub(super) struct Line {
     next: Cell<bool>,
     /// Whether this one has written.
     written: Cell<bool>,
+    /// Whether it found others waiting when it came to write again.
+    company: Cell<bool>,
 }
 
 impl Line {
@@ -47,18 +49,26 @@ impl Line {
             file: OnceCell::new(),
             next: Cell::new(false),
             written: Cell::new(false),
+            company: Cell::new(false),
         }
     }
 
     /// Lets those go first who wait, if this one has written before.
     pub(super) fn give_way(&self) {
+        self.company.set(false);
         if !self.written.replace(true) {
             return;
         }
         let started = Instant::now();
         while self.file().is_some() && !self.step_up() && started.elapsed() < WAY {
+            self.company.set(true);
             pause(2.0 * AT_THE_HEAD);
         }
+    }
+
+    /// Whether others waited when this one came to write last.
+    pub(super) fn had_company(&self) -> bool {
+        self.company.get()
     }
 
     /// Waits a little for the next try, `waited` after the first.

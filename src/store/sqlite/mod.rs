@@ -259,7 +259,9 @@ impl Writer for Sqlite {
 
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
         let worker = self.worker_name(exchange.worker);
+        let begun = Cell::new(Instant::now());
         let work = |connection: &Connection| {
+            begun.set(Instant::now());
             let answer = exchange::exchange(connection, exchange, worker)?;
             self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
             Ok(answer)
@@ -270,7 +272,8 @@ impl Writer for Sqlite {
                 self.room.spend();
             }
         };
-        self.write_hard("write results to", work, last)
+        let answer = self.write_hard("write results to", work, last)?;
+        Ok(Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer })
     }
 
     fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {
