@@ -270,6 +270,14 @@ fn every_address_that_is_taken_can_be_written_to() {
     }
 }
 
+#[test]
+fn a_bare_cr_at_the_end_of_a_part_is_not_sent_bare() {
+    let mut envelope = text_of("a\r");
+    envelope.content.html = Some("<p>a</p>\r".into());
+    let raw = built(&envelope);
+    assert_eq!(texts(&parse(&raw)), ["a\r", "<p>a</p>\r"]);
+}
+
 /// One line as enqueue accepts it.
 fn one_line() -> impl Strategy<Value = String> {
     prop::string::string_regex("([ -~]|\\PC|[ =?_\"\\\\]){0,120}").unwrap()

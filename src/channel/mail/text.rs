@@ -59,8 +59,9 @@ fn goes_as_it_is(text: &str) -> bool {
     let is_plain = |b: u8| matches!(b, b'\t' | b'\r' | b'\n' | b' '..=b'~');
     text.bytes().fold(true, |all, b| all & is_plain(b))
         && !text.contains(BOUNDARY_MARK)
-        && text.split_terminator('\n').all(|line| {
-            let line = line.strip_suffix('\r').unwrap_or(line);
+        && text.split_inclusive('\n').all(|line| {
+            // A CR at the very end, before no LF, is a bare one too.
+            let line = line.strip_suffix("\r\n").unwrap_or(line);
             line.len() <= LINE_LIMIT
                 && !line.ends_with([' ', '\t'])
                 && !line.starts_with("From ")
