@@ -28,7 +28,13 @@ pub fn template(data: &[u8]) {
     if verdict.outcome == Outcome::Sent {
         let end = heard.windows(4).position(|end| end == b"\r\n\r\n").expect("a request");
         let body = &heard[end + 4..];
-        if !template.trim().is_empty() && serde_json::from_slice::<serde_json::Value>(body).is_err() {
+        // The reply does not wait for all of a long request.
+        let head = String::from_utf8_lossy(&heard[..end + 2]).to_ascii_lowercase();
+        if !head.contains(&format!("content-length: {}\r\n", body.len())) {
+            return;
+        }
+        // By the grammar: JSON itself knows numbers of any size.
+        if !template.trim().is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
             panic!("posted what is no JSON: {:?}", String::from_utf8_lossy(body));
         }
     }
