@@ -38,9 +38,11 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
     let each = ground.scale(6, 60);
     let listed = ground.scale(3_000, 30_000);
     let receiver = Receiver::start(Duration::from_millis(2));
+    // In the short form the disk may be busy with something else for longer than the five seconds that are the default.
+    let patience = ground.scale("busy_timeout = \"30s\"\n", "");
     let sandbox = ground.sandbox(|_| {
         format!(
-            "[channels.mail]\n{}max_in_flight = 8\n[channels.hook]\n{}max_in_flight = 8\n",
+            "{patience}[channels.mail]\n{}max_in_flight = 8\n[channels.hook]\n{}max_in_flight = 8\n",
             receiver.smtp(),
             receiver.webhook()
         )
@@ -99,7 +101,7 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
             format!("{:.0}", times.len() as f64 / took.as_secs_f64()),
         ),
         Finding::counted("  p50, ms", format!("{:.0}", at(0.5))),
-        Finding::at_most("  p99, ms", at(0.99).round(), ground.scale(5_000.0, 1_000.0)),
+        Finding::at_most("  p99, ms", at(0.99).round(), ground.scale(20_000.0, 1_000.0)),
         Finding::counted("  longest, ms", format!("{:.0}", at(1.0))),
         Finding::counted("rows read through `list`", pages),
         Finding::none("turned away (75, locked, or anything else)", refusals.len() as u64),
