@@ -181,7 +181,9 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     }
     let last_pass = match (&status.last_pass, status.counts.of(Status::Sending)) {
         (Some(pass), _) => pass_line(pass, face),
-        (None, 0) => "none yet: run `notifyctl send-pending`, or let cron run it".to_owned(),
+        (None, 0) => {
+            "none yet: run `notifyctl send-pending`, or let cron run it (a daemon keeps no passes)".to_owned()
+        }
         (None, _) => "none has ended yet; one is at work".to_owned(),
     };
     facts.push(("last pass", last_pass));
