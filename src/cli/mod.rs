@@ -25,6 +25,7 @@ mod standing;
 mod status;
 mod steer;
 mod table;
+mod token;
 mod user;
 mod wait;
 mod why;
@@ -89,6 +90,7 @@ enum Command {
     Purge(purge::PurgeArgs),
     Channel(channel::ChannelArgs),
     User(user::UserArgs),
+    Token(token::TokenArgs),
     Db(db::DbArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -149,6 +151,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Purge(args) => purge::run(context, args),
         Command::Channel(args) => channel::run(context, args),
         Command::User(args) => user::run(context, args),
+        Command::Token(args) => token::run(context, args),
         Command::Db(args) => db::run(context, args),
         Command::Config(args) => config::run(context, args),
         Command::Completions(args) => completions::run(context, &args),

@@ -12,6 +12,7 @@ pub mod retry;
 pub mod settle;
 pub mod status;
 pub mod time;
+pub mod token;
 
 pub use breaker::Breaker;
 pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems};

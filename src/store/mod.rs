@@ -13,6 +13,7 @@ mod handle;
 pub mod params;
 pub mod rows;
 pub mod sqlite;
+mod tokens;
 mod turn;
 mod url;
 mod worker;
@@ -31,6 +32,7 @@ pub use rows::{
     Enqueued, Exchanged, Finding, Identity, LimitedBy, Notification, Orphan, RateState, Summary, TableStats,
     User,
 };
+pub use tokens::{NewToken, Token, Tokens};
 pub use turn::Turn;
 pub use url::{StoreUrl, UrlError};
 pub use worker::Worker;
@@ -155,9 +157,9 @@ pub trait Admin: Send {
 }
 
 /// A whole store.
-pub trait Store: Reader + Writer + Admin {}
+pub trait Store: Reader + Writer + Admin + Tokens {}
 
-impl<T: Reader + Writer + Admin> Store for T {}
+impl<T: Reader + Writer + Admin + Tokens> Store for T {}
 
 /// What opening may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

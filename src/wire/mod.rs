@@ -10,6 +10,7 @@ mod shape;
 mod status;
 mod steering;
 pub mod tally;
+mod token;
 mod why;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -19,6 +20,7 @@ pub use configuration::Configuration;
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
 pub use status::{Batch, ChannelStatus, Counts, Pass, Status};
 pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};
+pub use token::Token;
 pub use why::{Obstacle, Why};
 
 use crate::model::Timestamp;

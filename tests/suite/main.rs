@@ -26,6 +26,7 @@ mod send_pending;
 mod smtp;
 mod steering;
 mod tidy;
+mod token;
 mod units;
 mod unreadable;
 mod webhook;

@@ -18,6 +18,7 @@ const APPLICATION_ID: i64 = 0x4e54_4659;
 const STEPS: &[&str] = &[
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0001_initial.sql")),
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0002_seen_at.sql")),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/sqlite/migrations/0003_tokens.sql")),
 ];
 
 /// The version that this notifyctl reads and writes.

@@ -23,6 +23,7 @@ mod room;
 mod set_back;
 mod sql;
 mod steer;
+mod tokens;
 mod trouble;
 mod turn;
 mod values;

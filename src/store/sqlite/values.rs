@@ -2,6 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+use crate::model::token::Scopes;
 use crate::model::{Outcome, Priority, Reason, Status, Timestamp};
 
 impl ToSql for Timestamp {
@@ -26,6 +27,18 @@ impl FromSql for Priority {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let rank = value.as_i64()?;
         Self::from_rank(rank).ok_or(FromSqlError::OutOfRange(rank))
+    }
+}
+
+impl ToSql for Scopes {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for Scopes {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(|_| FromSqlError::InvalidType)
     }
 }
 

@@ -6,6 +6,7 @@ mod model;
 mod removing;
 mod settling;
 mod steering;
+mod tokens;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -171,6 +172,11 @@ macro_rules! every_store {
                 keys_outlive_a_purge,
                 a_backup_is_equal_and_is_never_overwritten,
                 a_broken_counter_is_found,
+            },
+            tokens::{
+                a_token_reads_back_and_its_number_is_never_used_again,
+                a_token_is_good_until_it_expires_or_is_revoked,
+                the_last_use_of_a_token_is_the_latest,
             },
             model::{
                 every_story_ends_as_the_rules_say,

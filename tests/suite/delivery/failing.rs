@@ -8,8 +8,9 @@ use std::time::Duration;
 use notifyctl::model::{Id, NewNotification, Timestamp};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
-    Exchange, Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page, PassRecord,
-    Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, Turn, User, Worker, Writer,
+    Exchange, Exchanged, Filter, Finding, Identity, NewBatch, NewToken, Next, Notification, Orphan, Page,
+    PassRecord, Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, Token, Tokens, Turn,
+    User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -175,5 +176,27 @@ impl Admin for Failing {
 
     fn backup(&self, to: &Path) -> Result<()> {
         self.store.backup(to)
+    }
+}
+
+impl Tokens for Failing {
+    fn create_token(&mut self, new: &NewToken) -> Result<Id> {
+        self.store.create_token(new)
+    }
+
+    fn token(&self, id: Id) -> Result<Option<Token>> {
+        self.store.token(id)
+    }
+
+    fn tokens(&self) -> Result<Vec<Token>> {
+        self.store.tokens()
+    }
+
+    fn revoke_token(&mut self, now: Timestamp, id: Id) -> Result<bool> {
+        self.store.revoke_token(now, id)
+    }
+
+    fn token_used(&mut self, now: Timestamp, id: Id) -> Result<()> {
+        self.store.token_used(now, id)
     }
 }

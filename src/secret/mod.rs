@@ -2,6 +2,8 @@
 //!
 //! What is done with a secret is the caller's; nothing here logs, shows or keeps one.
 
+pub mod token;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

@@ -1,0 +1,97 @@
+//! `notifyctl token`, through the binary.
+
+use notifyctl::secret::token;
+use serde_json::Value;
+
+use crate::support::Sandbox;
+
+fn json(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+fn create(sandbox: &Sandbox, args: &[&str]) -> String {
+    sandbox.ok(&[&["token", "create"], args].concat()).trim_end().to_owned()
+}
+
+#[test]
+fn a_token_is_shown_once_and_nothing_of_it_is_kept() {
+    let sandbox = Sandbox::new();
+    let made =
+        sandbox.notifyctl().args(["token", "create", "--name", "shop", "--scope", "enqueue,read"]).output();
+    let made = made.expect("run notifyctl");
+    let (stdout, stderr) = (String::from_utf8(made.stdout).unwrap(), String::from_utf8(made.stderr).unwrap());
+    let text = stdout.strip_suffix('\n').expect("one line");
+    let (id, _) = token::split(text).expect("a token");
+    assert!(stderr.contains("not shown again") && stderr.contains(&format!("revoke {id}")), "{stderr}");
+    let secret = text.rsplit_once(&format!("nctl_{id}_")).expect("a secret").1;
+    assert!(!stderr.contains(secret));
+    // Neither in words nor on the disk.
+    assert!(!sandbox.ok(&["token", "list", "--json"]).contains(secret));
+    for entry in std::fs::read_dir(sandbox.db().parent().expect("a folder")).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_list_tells_who_may_what_until_when() {
+    let sandbox = Sandbox::new();
+    create(&sandbox, &["--name", "shop", "--scope", "enqueue"]);
+    let made =
+        create(&sandbox, &["--name", "ops", "--scope", "admin", "--scope", "read", "--ttl", "90d", "--json"]);
+    let made = &json(&made)[0];
+    assert!(token::split(made["token"].as_str().expect("the token")).is_some());
+    create(&sandbox, &["--name", "old", "--scope", "personal", "--ttl", "1ms"]);
+    sandbox.ok(&["token", "revoke", "1"]);
+    let rows = json(&sandbox.ok(&["token", "list", "--json"]));
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (row["name"].as_str().unwrap(), row["scopes"].to_string(), row["standing"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("shop", r#"["enqueue"]"#.into(), "revoked"),
+            ("ops", r#"["read","admin"]"#.into(), "good"),
+            ("old", r#"["personal"]"#.into(), "expired"),
+        ]
+    );
+    assert!(
+        rows[0]["revoked_at"].is_string() && rows[0]["expires_at"].is_null() && rows[1]["used_at"].is_null()
+    );
+    assert!(rows.iter().all(|row| row.get("token").is_none()));
+    let table = sandbox.ok(&["token", "list"]);
+    for word in ["shop", "read,admin", "revoked", "expired", "never"] {
+        assert!(table.contains(word), "{table}");
+    }
+}
+
+#[test]
+fn revoking_is_for_ever_and_says_what_it_did() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.fails(66, &["token", "revoke", "1"]).contains("there is no store yet"));
+    create(&sandbox, &["--name", "shop", "--scope", "enqueue"]);
+    sandbox.ok(&["token", "revoke", "1"]);
+    let again = sandbox.notifyctl().args(["token", "revoke", "1"]).output().expect("run notifyctl");
+    assert!(again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("token 1 (shop) was revoked before"));
+    assert!(sandbox.fails(66, &["token", "revoke", "2"]).contains("there is no token 2"));
+}
+
+#[test]
+fn what_cannot_be_meant_makes_no_token() {
+    let sandbox = Sandbox::new();
+    sandbox.fails(64, &["token", "create", "--name", "shop"]);
+    assert!(sandbox.fails(64, &["token", "create", "--name", "x", "--scope", "reed"]).contains("'read'"));
+    assert!(
+        sandbox
+            .fails(64, &["token", "create", "--name", "x", "--scope", "read", "--ttl", "9"])
+            .contains("unit")
+    );
+    assert!(sandbox.fails(65, &["token", "create", "--name", " ", "--scope", "read"]).contains("--name"));
+    assert!(sandbox.fails(65, &["token", "create", "--name", "a\nb", "--scope", "read"]).contains("--name"));
+    assert!(!sandbox.db().exists());
+}
