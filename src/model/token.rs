@@ -169,7 +169,10 @@ mod tests {
             let scopes: Scopes = Scope::ALL.into_iter().filter(|scope| bits & bit(*scope) != 0).collect();
             assert_eq!(scopes.to_string().parse(), Ok(scopes));
         }
-        assert_eq!(" read , enqueue,read".parse(), Ok([Scope::Enqueue, Scope::Read].into_iter().collect()));
+        assert_eq!(
+            " read , enqueue,read".parse::<Scopes>(),
+            Ok([Scope::Enqueue, Scope::Read].into_iter().collect())
+        );
         for (text, wrong) in [("reed", "reed"), ("", ""), ("read,", ""), ("read;admin", "read;admin")] {
             assert_eq!(text.parse::<Scopes>(), Err(UnknownScope(wrong.into())));
         }

@@ -51,7 +51,7 @@ impl std::fmt::Debug for Fingerprint {
 pub fn draw() -> std::io::Result<SecretString> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     getrandom::fill(&mut *bytes).map_err(std::io::Error::other)?;
-    Ok(BASE64.encode(&*bytes).into())
+    Ok(BASE64.encode(bytes.as_slice()).into())
 }
 
 /// The whole token, as its owner keeps it.
