@@ -13,8 +13,12 @@ use crate::store::{self, ErrorKind};
 pub enum Exit {
     /// All went well.
     Ok = 0,
-    /// It ran, and what was asked for is not so: something died, a check found something.
+    /// It ran, and what was asked for is not so: something died, a check found something. WARNING of `check`.
     Negative = 1,
+    /// CRITICAL of `check`, which goes by the convention of monitoring plugins on purpose: its callers know no other.
+    Critical = 2,
+    /// UNKNOWN of `check`, whatever kept it from looking: a wrong option and a missing store too.
+    Unknown = 3,
     /// The command line cannot be meant.
     Usage = 64,
     /// The input is wrong: an address, a batch line, a damaged store.
@@ -83,6 +87,12 @@ impl Error {
     #[must_use]
     pub fn reader_left(&self) -> bool {
         self.exit == Exit::Ok
+    }
+
+    /// How a command that fails so ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 
     pub(super) fn report(&self) -> ExitCode {

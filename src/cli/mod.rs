@@ -2,6 +2,7 @@
 
 mod cancel;
 mod channel;
+mod check;
 mod completions;
 mod config;
 mod context;
@@ -79,6 +80,7 @@ enum Command {
     SendPending(send_pending::SendPendingArgs),
     Daemon(daemon::DaemonArgs),
     Status(status::StatusArgs),
+    Check(check::CheckArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
@@ -104,8 +106,10 @@ pub fn command() -> clap::Command {
 
 /// Runs one command line and says how it ended (sysexits).
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match parse(&args.into_iter().collect::<Vec<_>>()) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match parse(&args) {
         Ok(cli) => cli,
+        Err(error) if check::is_meant(&args) => return check::usage(&error),
         Err(error) => return error::usage(&error),
     };
     let mut context = Context::new(cli.global);
@@ -139,6 +143,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Enqueue(args) => enqueue::run(context, &args),
         Command::SendPending(args) => send_pending::run(context, &args),
         Command::Daemon(args) => daemon::run(context, args),
+        Command::Check(args) => check::run(context, &args),
         Command::Status(args) => status::run(context, args),
         Command::List(args) => list::run(context, args),
         Command::Show(args) => show::run(context, args),

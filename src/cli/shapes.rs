@@ -97,6 +97,25 @@ fn pass(row: store::PassRecord) -> wire::Pass {
     }
 }
 
+/// A daemon or a pass that lives.
+fn worker(row: store::LiveWorker, now: Timestamp) -> wire::Worker {
+    wire::Worker {
+        sends: row.sends(),
+        worker: row.name,
+        roles: row.roles,
+        since: row.since,
+        seen_at: now.minus(row.silent),
+        hangs: row.hangs,
+    }
+}
+
+/// When somebody who delivers was seen last: the sign of life of one who lives, or the end of a pass.
+pub fn sender_seen_at(reader: &dyn Reader, now: Timestamp) -> store::Result<Option<Timestamp>> {
+    let live = reader.workers()?.into_iter().filter(|worker| worker.sends() && !worker.hangs);
+    let ended = reader.last_pass()?.map(|pass| pass.ended_at);
+    Ok(live.map(|worker| now.minus(worker.silent)).chain(ended).max())
+}
+
 /// Since when and why a channel is held.
 pub fn hold(state: &store::ChannelState) -> Option<wire::Hold> {
     state.held.clone().map(|(since, reason)| wire::Hold { since, reason })
@@ -150,6 +169,8 @@ pub fn status(reader: &dyn Reader, config: &Config, now: Timestamp) -> store::Re
         accepted: 0,
         purged: 0,
         last_pass: reader.last_pass()?.map(pass),
+        workers: reader.workers()?.into_iter().map(|row| worker(row, now)).collect(),
+        sender_seen_at: sender_seen_at(reader, now)?,
         store: config.store.url.to_string(),
         at: now,
     };

@@ -181,12 +181,12 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     }
     let last_pass = match (&status.last_pass, status.counts.of(Status::Sending)) {
         (Some(pass), _) => pass_line(pass, face),
-        (None, 0) => {
-            "none yet: run `notifyctl send-pending`, or let cron run it (a daemon keeps no passes)".to_owned()
-        }
+        (None, _) if status.workers.iter().any(|worker| worker.sends) => "none has ended yet".to_owned(),
+        (None, 0) => "none yet: run `notifyctl send-pending`, or let cron run it".to_owned(),
         (None, _) => "none has ended yet; one is at work".to_owned(),
     };
     facts.push(("last pass", last_pass));
+    facts.extend(status.workers.iter().map(|worker| worker_line(worker, face)));
     if status.purged > 0 {
         let (purged, accepted) = (count(status.purged), count(status.accepted));
         facts.push(("purged", format!("{purged} of {accepted} ever accepted")));
@@ -194,6 +194,28 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     let store = status.store.strip_prefix("sqlite://").unwrap_or(&status.store);
     facts.push(("store", one_line(store)));
     facts
+}
+
+/// `daemon`, `mx:4711, sender and maintenance, since 2 h 5 m (02:13:05)`.
+fn worker_line(worker: &wire::Worker, face: &Face) -> (&'static str, String) {
+    let process = worker.worker.rsplit_once(':').map_or(&*worker.worker, |(process, _)| process);
+    let hangs = match worker.hangs {
+        true => face.paint(
+            Paint::Bad,
+            format_args!(", and hangs: its last sign of life was {}", face.at(worker.seen_at)),
+        ),
+        false => String::new(),
+    };
+    let since = face.since(worker.since);
+    match worker.roles.as_slice() {
+        [role] if role == "pass" => {
+            ("at work", format!("a pass, {}, since {since}{hangs}", one_line(process)))
+        }
+        roles => (
+            "daemon",
+            format!("{}, {}, since {since}{hangs}", one_line(process), one_line(&roles.join(" and "))),
+        ),
+    }
 }
 
 /// `2 m ago (02:13:05): 12 sent, 1 deferred, in 1 s`.
@@ -297,7 +319,7 @@ pub fn trouble_words(trouble: &wire::Trouble) -> String {
 /// Something is due and no pass takes it.
 fn idle(status: &wire::Status, face: &Face) -> Option<String> {
     let due = status.oldest_due_at?;
-    let seen = status.last_pass.as_ref().map(|pass| pass.ended_at);
+    let seen = status.sender_seen_at;
     let since = super::why::idle_since(due, seen, status.counts.of(Status::Sending), face.now)?;
     let word = face.paint(Paint::Bad, "no pass has run");
     let for_ = units::span(face.now.since(since));

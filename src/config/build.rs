@@ -7,7 +7,7 @@ use super::document::Document;
 use super::raw::{self, AbsolutePath, Number, OfKind, Word};
 use super::surroundings::Surroundings;
 use super::tables::{Channel, Tables};
-use super::{ChannelConfig, Config, Daemon, Defaults, Error, Log, Role, keys, of_kind};
+use super::{Backup, ChannelConfig, Config, Daemon, Defaults, Error, Log, Role, keys, of_kind};
 use crate::channel::{self, Kind, recipient};
 use crate::model::{Limits, OnUnknown, Policy, RetrySchedule};
 use crate::store::{self, StoreUrl};
@@ -71,8 +71,17 @@ pub fn build(document: &Document, tables: &mut Tables, around: &Surroundings) ->
     let raw::Log { level, format, file } = &tables.log;
     let log = Log { level: level.0.0, format: format.0, file: file.as_ref().map(|file| file.0.0.clone()) };
     let (daemon, retention) = (daemon(document, &tables.daemon)?, tables.retention.built());
+    let backup = backup(document, &tables.backup)?;
     let file = document.file().map(Path::to_owned);
-    Ok(Config { file, store, defaults, limits, log, daemon, retention, channels })
+    Ok(Config { file, store, defaults, limits, log, daemon, retention, backup, channels })
+}
+
+fn backup(document: &Document, raw: &raw::Backup) -> Result<Option<Backup>, Error> {
+    let raw::Backup { to, at, keep: Number(keep) } = raw;
+    if *keep == 0 {
+        return Err(document.error(&["backup", "keep"], "must be at least 1"));
+    }
+    Ok(to.as_ref().map(|to| Backup { to: to.0.0.clone(), at: at.0, keep: *keep }))
 }
 
 fn store(document: &Document, raw: &mut raw::Store, around: &Surroundings) -> Result<store::Options, Error> {

@@ -87,6 +87,7 @@ impl Effective {
         add(&["log"], values(&tables.log)?);
         add(&["daemon"], values(&tables.daemon)?);
         add(&["retention"], values(&tables.retention)?);
+        add(&["backup"], values(&tables.backup)?);
         for (name, channel) in &tables.channels {
             let mut all = values(&channel.common)?;
             all.extend(values(&channel.of_kind)?);

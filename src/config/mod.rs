@@ -2,6 +2,7 @@
 //!
 //! Runs nothing: no channel is built and no store is opened here.
 
+mod backup;
 mod build;
 mod document;
 mod effective;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use backup::Backup;
 pub use document::Origin;
 pub use effective::{Effective, Entry};
 pub use retention::{Keep, LocalTime, Retention};
@@ -34,7 +36,7 @@ use surroundings::Surroundings;
 use tables::Tables;
 
 /// The tables that there are.
-const TABLES: [&str; 7] = ["store", "defaults", "limits", "log", "daemon", "retention", "channels"];
+const TABLES: [&str; 8] = ["store", "defaults", "limits", "log", "daemon", "retention", "backup", "channels"];
 
 /// The channel that is always there, and the default one unless said otherwise.
 const OUTBOX: &str = "outbox";
@@ -59,6 +61,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// How long what is settled is kept.
     pub retention: Retention,
+    /// The copies that the daemon makes; `None` when it makes none.
+    pub backup: Option<Backup>,
     /// Every channel, by its name. Always holds at least `outbox`.
     pub channels: BTreeMap<String, ChannelConfig>,
 }

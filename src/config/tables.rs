@@ -25,6 +25,8 @@ pub struct Tables {
     pub daemon: raw::Daemon,
     /// `[retention]`
     pub retention: raw::Retention,
+    /// `[backup]`
+    pub backup: raw::Backup,
     /// `[channels.NAME]`, by name; `outbox` is always there.
     pub channels: BTreeMap<String, Channel>,
 }
@@ -59,6 +61,7 @@ impl Tables {
         let log = document.read(&about("log", "[log]"), tree.remove("log"))?;
         let daemon = document.read(&about("daemon", "[daemon]"), tree.remove("daemon"))?;
         let retention = document.read(&about("retention", "[retention]"), tree.remove("retention"))?;
+        let backup = document.read(&about("backup", "[backup]"), tree.remove("backup"))?;
         let mut channels = BTreeMap::new();
         if let Some(value) = tree.remove("channels") {
             document.table("channels", &value)?;
@@ -72,7 +75,7 @@ impl Tables {
             common: raw::Common { kind: Some(Word(Kind::File)), ..raw::Common::default() },
             of_kind: OfKind::File(raw::File::default()),
         });
-        Ok(Self { store, defaults, limits, log, daemon, retention, channels })
+        Ok(Self { store, defaults, limits, log, daemon, retention, backup, channels })
     }
 }
 

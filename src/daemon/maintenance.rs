@@ -1,4 +1,5 @@
-//! The role that tidies up: what has settled long enough ago goes, once a day, in bites.
+//! The role that tidies up: what has settled long enough ago goes, once a day, in bites; the log is moved into the
+//! database file while nobody writes; and copies are made, where that is asked for.
 //!
 //! On the clock of the place, looked at every minute: a clock that is set, a night in which the machine was off
 //! and the days on which the clocks change need no rule of their own. Several of these on one store take
@@ -11,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, LOG_TARGET};
+use super::{Error, LOG_TARGET, backups};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Retention};
+use crate::config::{Backup, Config, Retention};
 use crate::model::Timestamp;
 use crate::store::{self, Access, Bite, Handle, Purge};
 use crate::units;
@@ -26,9 +27,22 @@ const EXPIRE_BITE: usize = 500;
 
 /// The role, under way.
 pub(super) struct Maintenance {
-    retention: watch::Sender<Retention>,
+    duties: watch::Sender<Duties>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// What there is to do, as configured.
+#[derive(Debug, Clone)]
+struct Duties {
+    retention: Retention,
+    backup: Option<Backup>,
+}
+
+impl Duties {
+    fn of(config: &Config) -> Self {
+        Self { retention: config.retention.clone(), backup: config.backup.clone() }
+    }
 }
 
 impl Maintenance {
@@ -37,16 +51,16 @@ impl Maintenance {
         let opened = store::open(&config.store, Access::Existing, SystemClock.now())?;
         let (store, _thread) =
             Handle::start(opened).map_err(|error| Error::system("start a thread for maintenance", error))?;
-        let (retention, current) = watch::channel(config.retention.clone());
+        let (duties, current) = watch::channel(Duties::of(config));
         let stop = CancellationToken::new();
         let ends = stop.clone().run_until_cancelled_owned(keep(store, current));
         let task = tokio::spawn(async { ends.await.unwrap_or(()) });
-        Ok(Self { retention, stop, task })
+        Ok(Self { duties, stop, task })
     }
 
     /// What holds from now on.
     pub(super) fn reload(&self, config: &Config) {
-        self.retention.send_replace(config.retention.clone());
+        self.duties.send_replace(Duties::of(config));
     }
 
     /// Ends it between two bites.
@@ -57,12 +71,13 @@ impl Maintenance {
     }
 }
 
-async fn keep(store: Handle, retention: watch::Receiver<Retention>) {
+async fn keep(store: Handle, duties: watch::Receiver<Duties>) {
+    let mut idle = Idle::default();
     let mut clock = tokio::time::interval(LOOK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let current = retention.borrow().clone();
+        let current = duties.borrow().clone();
         match tidy_up(&store, &current).await {
             Ok(0) => {}
             Ok(removed) => {
@@ -71,22 +86,61 @@ async fn keep(store: Handle, retention: watch::Receiver<Retention>) {
             // The next look tries again.
             Err(error) => log::warn!(target: LOG_TARGET, "maintenance: {error}"),
         }
+        if let Err(error) = idle.look(&store).await {
+            log::warn!(target: LOG_TARGET, "maintenance: {error}");
+        }
+        log::debug!(target: LOG_TARGET, "maintenance: has looked");
+    }
+}
+
+/// Moves the log into the database file when nobody has written from one look to the next, so that who comes then finds a
+/// short one. Once for each time that something was written.
+#[derive(Default)]
+struct Idle {
+    /// The version at the last look.
+    seen: Option<u64>,
+    /// The version when the log was moved last.
+    moved: Option<u64>,
+}
+
+impl Idle {
+    async fn look(&mut self, store: &Handle) -> Result<(), Error> {
+        let version = Some(store.call(|store| store.version()).await??);
+        if self.seen == version && self.moved != version {
+            store.call(|store| store.checkpoint()).await??;
+            self.moved = version;
+        }
+        self.seen = version;
+        Ok(())
     }
 }
 
 /// Does what is due; says how many were removed.
-async fn tidy_up(store: &Handle, retention: &Retention) -> Result<u64, Error> {
+async fn tidy_up(store: &Handle, duties: &Duties) -> Result<u64, Error> {
     store.call(|store| store.expire(SystemClock.now(), EXPIRE_BITE)).await??;
     let Some(turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
     let now = SystemClock.now();
-    let Some(done) = turn.done_at() else {
-        // A new store has nothing that is old.
-        turn.done(now)?;
-        return Ok(0);
+    let removed = match turn.done_at() {
+        Some(done) if next_due(&duties.retention, done, now) > now => 0,
+        Some(_) => {
+            let removed = remove(store, &duties.retention, now).await?;
+            turn.done(now)?;
+            removed
+        }
+        None => {
+            // A new store has nothing that is old.
+            turn.done(now)?;
+            0
+        }
     };
-    if next_due(retention, done, now) > now {
-        return Ok(0);
+    if let Some(backup) = &duties.backup {
+        backups::keep(store, backup, now).await?;
     }
+    Ok(removed)
+}
+
+/// Removes what its retention has run out for; says how many that were.
+async fn remove(store: &Handle, retention: &Retention, now: Timestamp) -> Result<u64, Error> {
     let mut removed = 0;
     for (statuses, age) in retention.groups() {
         let mut size = Bite::default();
@@ -102,7 +156,6 @@ async fn tidy_up(store: &Handle, retention: &Retention) -> Result<u64, Error> {
         }
     }
     store.call(|store| store.checkpoint()).await??;
-    turn.done(now)?;
     Ok(removed)
 }
 

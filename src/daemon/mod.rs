@@ -16,6 +16,7 @@
 //! With a new configuration a new run begins at once, and the one before ends what it has under way: for as
 //! long as its attempts last, a channel may have twice its `max_in_flight`. Rates are kept by the store.
 
+mod backups;
 mod error;
 pub mod lanes;
 mod maintenance;
@@ -23,12 +24,14 @@ mod manager;
 mod sender;
 mod signals;
 
+use std::time::Duration;
+
 pub use error::Error;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
-use crate::store::{self, Access, Handle};
+use crate::store::{self, Access, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
 use sender::Runs;
@@ -36,6 +39,9 @@ use signals::{Signal, Signals};
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::daemon";
+
+/// How long a sign of life holds that no sender gives.
+const PRESENCE: Duration = delivery::BEAT.saturating_mul(6);
 
 /// Reads the configuration again; the error is for people.
 pub type Reload = Box<dyn Fn() -> Result<Config, crate::config::Error>>;
@@ -64,6 +70,8 @@ struct Daemon {
     store: Handle,
     signals: Signals,
     runs: Runs,
+    /// Without a sender: what says that it lives.
+    presence: Option<Box<dyn Worker>>,
     maintenance: Option<Maintenance>,
     manager: Manager,
 }
@@ -79,12 +87,15 @@ impl Daemon {
             true => Some(Maintenance::start(&config)?),
             false => None,
         };
-        let mut daemon = Self { config, store, signals, runs: Runs::default(), maintenance, manager };
+        let (runs, presence) = (Runs::of(&config, SystemClock.now()), None);
+        let mut daemon = Self { config, store, signals, runs, presence, maintenance, manager };
         if daemon.config.daemon.roles.contains(&Role::Sender) {
             daemon.send().await?;
+        } else {
+            daemon.presence = Some(daemon.runs.appear(&daemon.store).await?.0);
         }
-        let roles = daemon.config.daemon.roles_text();
         let store = daemon.config.store.url.to_string();
+        let roles = daemon.config.daemon.roles_text();
         log::info!(target: LOG_TARGET, roles = roles.as_str(), store = store.as_str(); "started");
         manager.ready(&format!("running: {roles}"));
         Ok(daemon)
@@ -118,7 +129,13 @@ impl Daemon {
                     Err(error) => log::error!(target: LOG_TARGET, "end of the run before the reload: {error}"),
                 },
                 // With a sender, its own loop says so.
-                _ = alive.tick(), if !self.runs.sends() => self.manager.alive(),
+                _ = alive.tick(), if !self.runs.sends() => {
+                    self.manager.alive();
+                    if let Some(worker) = &self.presence {
+                        // One that cannot be left makes this process look silent, which is the truth.
+                        let _ = worker.beat(PRESENCE);
+                    }
+                }
             }
         }
     }

@@ -8,16 +8,28 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::Error;
 use super::manager::Manager;
+use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::delivery::{self, Budget, Engine, Lane, Stop, Tally, Until};
-use crate::model::Id;
-use crate::store::{Handle, Worker};
+use crate::model::{Id, Timestamp};
+use crate::store::{self, Handle, StoreUrl, Worker};
 
-/// How often it is looked whether another process has written: the median of the time between an `enqueue`
-/// and its attempt is half of it. A look costs some microseconds.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked whether another process has committed, once somebody has begun to write: it bounds the
+/// time between an `enqueue` and its attempt. While nobody writes, nothing is done at all.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How many looks in a row find nothing new before only the next write brings another: what somebody wrote is
+/// committed within that time, but on a disk that hangs.
+const LOOKS: u32 = 50;
+
+/// How often it is looked when nobody seems to write: where the system does not tell of a write, and for commits
+/// that took longer than all looks.
+const BACKSTOP: Duration = Duration::from_secs(2);
+
+/// The same where the system tells of no write at all.
+const BLIND: Duration = Duration::from_millis(50);
 
 /// How long a store that cannot be written is borne while it drains, on top of its own busy timeout.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,8 +39,11 @@ pub(super) type Ended = Result<Tally, delivery::Error>;
 
 /// The runs of this process: the one that claims, and those under older configurations that end what they
 /// have under way.
-#[derive(Default)]
 pub(super) struct Runs {
+    /// What this process does, and since when; for people.
+    roles: String,
+    since: Timestamp,
+    url: StoreUrl,
     /// The one that claims.
     current: Option<Run>,
     older: Vec<Stop>,
@@ -42,6 +57,23 @@ struct Run {
 }
 
 impl Runs {
+    /// None yet, in a process that does this since then.
+    pub(super) fn of(config: &Config, since: Timestamp) -> Self {
+        let (roles, url, ends) = (config.daemon.roles_text(), config.store.url.clone(), JoinSet::new());
+        Self { roles, since, url, current: None, older: Vec::new(), ends }
+    }
+
+    /// Announces this process in the store, and gives its name.
+    pub(super) async fn appear(&self, store: &Handle) -> Result<(Box<dyn Worker>, String), Error> {
+        let now = SystemClock.now();
+        let name = delivery::worker_name(now);
+        let announced = name.clone();
+        let worker = store.call(move |store| store.register(now, &announced)).await??;
+        // It is for people; on a full disk they see one less.
+        let _ = worker.announce(&self.roles, self.since);
+        Ok((worker, name))
+    }
+
     /// Whether there is one that claims.
     pub(super) fn sends(&self) -> bool {
         self.current.is_some()
@@ -55,10 +87,7 @@ impl Runs {
         drain: Duration,
         manager: Manager,
     ) -> Result<(), Error> {
-        let now = SystemClock.now();
-        let name = delivery::worker_name(now);
-        let announced = name.clone();
-        let worker = store.call(move |store| store.register(now, &announced)).await??;
+        let (worker, name) = self.appear(store).await?;
         let stop = Stop {
             finish: CancellationToken::new(),
             drain: CancellationToken::new(),
@@ -82,7 +111,7 @@ impl Runs {
             observer: Box::new(|_| {}),
         };
         self.ends.spawn(async move { (number, delivery::run(engine).await) });
-        let look = tokio::spawn(look(store.clone(), wake)).abort_handle();
+        let look = tokio::spawn(look(store.clone(), self.url.clone(), wake)).abort_handle();
         if let Some(old) = self.current.replace(Run { worker: number, stop, look }) {
             old.look.abort();
             old.stop.finish.cancel();
@@ -128,12 +157,13 @@ impl Runs {
 }
 
 /// Rings when another connection has committed something: a shell's `enqueue`, a pass, a release.
-async fn look(store: Handle, wake: Arc<Notify>) {
-    let mut known = None;
-    let mut clock = tokio::time::interval(LOOK);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+async fn look(store: Handle, url: StoreUrl, wake: Arc<Notify>) {
+    let mut watch = store::watch(&url).inspect_err(|error| {
+        let every = BLIND.as_millis();
+        log::info!(target: LOG_TARGET, "watch the store for writes: {error}; it is looked every {every} ms instead");
+    });
+    let (mut known, mut left) = (None, 0);
     loop {
-        clock.tick().await;
         match store.call(|store| store.version()).await {
             Ok(Ok(version)) if known == Some(version) => {}
             Ok(Ok(version)) => {
@@ -143,6 +173,19 @@ async fn look(store: Handle, wake: Arc<Notify>) {
             // The run meets the same trouble, and says so.
             Ok(Err(_)) => {}
             Err(_) => return,
+        }
+        match &mut watch {
+            Err(_) => tokio::time::sleep(BLIND).await,
+            Ok(_) if left > 0 => {
+                left -= 1;
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(writes) => match tokio::time::timeout(BACKSTOP, writes.next()).await {
+                // What was written is about to be committed.
+                Ok(Ok(())) => left = LOOKS,
+                Ok(Err(error)) => watch = Err(error),
+                Err(_) => {}
+            },
         }
     }
 }
@@ -173,5 +216,9 @@ impl Worker for Watched {
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.manager.alive();
         self.worker.beat(lease)
+    }
+
+    fn announce(&self, roles: &str, since: Timestamp) -> io::Result<()> {
+        self.worker.announce(roles, since)
     }
 }

@@ -29,8 +29,8 @@ pub use params::{
 };
 pub use rows::{
     Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed, Counts, Due,
-    Enqueued, Exchanged, Finding, Identity, LimitedBy, Notification, Orphan, RateState, Summary, TableStats,
-    User,
+    Enqueued, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan, RateState, Space,
+    Summary, TableStats, User,
 };
 pub use tokens::{NewToken, Token, Tokens};
 pub use turn::Turn;
@@ -59,6 +59,10 @@ pub trait Reader: Send {
     fn channels(&self, now: Timestamp) -> Result<Vec<ChannelState>>;
     /// The pass that ended last.
     fn last_pass(&self) -> Result<Option<PassRecord>>;
+    /// The processes that live and have announced themselves; of each one its newest announcement.
+    fn workers(&self) -> Result<Vec<LiveWorker>>;
+    /// The room there is where it lies.
+    fn space(&self) -> Result<Space>;
     /// Changes whenever another connection has committed something since it was asked last.
     fn version(&self) -> Result<u64>;
     /// A known user.
@@ -170,6 +174,17 @@ pub enum Access {
     Existing,
     /// Read alone; works on a read-only file system.
     Read,
+}
+
+/// Tells when somebody writes to the store, this process included, without asking it again and again. A write
+/// is committed a little later, if at all: [`Reader::version`] says so.
+///
+/// # Errors
+/// When the system cannot tell, or the store is not open anywhere.
+pub fn watch(url: &StoreUrl) -> std::io::Result<sqlite::Watch> {
+    match url {
+        StoreUrl::Sqlite(path) => sqlite::Watch::of(path),
+    }
 }
 
 /// How a store is opened.

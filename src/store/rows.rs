@@ -206,6 +206,53 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+/// The room there is where the store lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes of that file system that we may still use.
+    pub free: u64,
+    /// Bytes of that file system in all.
+    pub size: u64,
+    /// Bytes of the write-ahead log's file, used or kept for what comes.
+    pub log: u64,
+}
+
+/// A process that lives and has announced itself: a daemon, or a pass that is at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveWorker {
+    /// Its number; rises with time.
+    pub id: Id,
+    /// Who it is: `host:pid:start`.
+    pub name: String,
+    /// What it does: a daemon's roles, or [`LiveWorker::PASS`] alone.
+    pub roles: Vec<String>,
+    /// When it began.
+    pub since: Timestamp,
+    /// How long ago it gave its last sign of life.
+    pub silent: Duration,
+    /// Whether that is longer than it said it would be; others take what it has in hand for their own.
+    pub hangs: bool,
+}
+
+impl LiveWorker {
+    /// The role of a pass.
+    pub const PASS: &str = "pass";
+    /// The role of a daemon that delivers.
+    pub const SENDER: &str = "sender";
+
+    /// Whether it delivers: as a pass, or with the role of a sender.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        self.roles.iter().any(|role| role == Self::PASS || role == Self::SENDER)
+    }
+
+    /// Whether it is a pass.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        self.roles.iter().any(|role| role == Self::PASS)
+    }
+}
+
 /// A notification in a worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {

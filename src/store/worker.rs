@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::model::Id;
+use crate::model::{Id, Timestamp};
 
 /// The announcement of one process that claims. What it holds is free once this is dropped.
 pub trait Worker: Send + Sync {
@@ -26,4 +26,7 @@ pub trait Worker: Send + Sync {
     /// Leaves a sign of life that holds for `lease`; without another one by then, others take this process for
     /// hung, and what it has in hand for their own. Time in which the machine is suspended counts.
     fn beat(&self, lease: Duration) -> io::Result<()>;
+
+    /// Leaves on record for people what this process does (`sender, maintenance`, or `pass`), and since when.
+    fn announce(&self, roles: &str, since: Timestamp) -> io::Result<()>;
 }

@@ -18,7 +18,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
-pub use status::{Batch, ChannelStatus, Counts, Pass, Status};
+pub use status::{Batch, ChannelStatus, Counts, Pass, Status, Worker};
 pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};
 pub use token::Token;
 pub use why::{Obstacle, Why};

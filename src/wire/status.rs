@@ -67,6 +67,11 @@ pub struct Status {
     pub purged: u64,
     /// The pass that ended last, or null.
     pub last_pass: Option<Pass>,
+    /// The daemons, and the passes at work, that live now.
+    pub workers: Vec<Worker>,
+    /// When somebody who delivers was seen last: a sign of life of one of these, or the end of a pass; or null.
+    #[serde(serialize_with = "shape::option_time")]
+    pub sender_seen_at: Option<Timestamp>,
     /// Where the store is.
     pub store: String,
     /// The moment of these numbers.
@@ -97,6 +102,26 @@ pub struct ChannelStatus {
     pub trouble: Option<Trouble>,
     /// Its limits and how far they are used.
     pub rates: Vec<Rate>,
+}
+
+/// A daemon, or a pass that is at work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Worker {
+    /// Who it is: `host:pid:start`.
+    pub worker: String,
+    /// What it does: `sender`, `maintenance` and so on, or `pass` alone.
+    pub roles: Vec<String>,
+    /// When it began.
+    #[serde(serialize_with = "shape::time")]
+    pub since: Timestamp,
+    /// Its last sign of life.
+    #[serde(serialize_with = "shape::time")]
+    pub seen_at: Timestamp,
+    /// Whether it owes a sign of life for so long that others take over what it has in hand.
+    pub hangs: bool,
+    /// Whether it delivers.
+    #[serde(skip)]
+    pub sends: bool,
 }
 
 /// What one pass came to.

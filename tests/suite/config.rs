@@ -306,6 +306,10 @@ fn show_says_what_holds_and_where_it_comes_from() {
     expired = "30d" # default
     sent = "30d" # default
 
+    [backup]
+    at = "02:00" # default
+    keep = 7 # default
+
     [channels.outbox]
     kind = "file" # default
     format = "maildir" # default

@@ -10,14 +10,19 @@ use crate::support::Sandbox;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A daemon, and what it tells its service manager; killed when dropped.
-struct Daemon {
+pub struct Daemon {
     process: Child,
     manager: UnixDatagram,
 }
 
 impl Daemon {
     /// Starts it, and waits until it says that it is ready.
-    fn start(sandbox: &Sandbox) -> Self {
+    pub fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, &[])
+    }
+
+    /// The same, with these variables besides.
+    pub fn start_with(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Self {
         let address = sandbox.path().join("manager");
         let _ = std::fs::remove_file(&address);
         let manager = UnixDatagram::bind(&address).expect("a socket of our own");
@@ -25,7 +30,8 @@ impl Daemon {
         let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
         let process = sandbox
             .notifyctl()
-            .args(["daemon", "--log-level", "info"])
+            .args(["daemon", "--log-level", "debug"])
+            .envs(variables.iter().copied())
             .env("NOTIFY_SOCKET", &address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -38,7 +44,7 @@ impl Daemon {
     }
 
     /// Waits until it tells its manager so.
-    fn hears(&self, state: &str) {
+    pub fn hears(&self, state: &str) {
         let mut told = [0; 4096];
         loop {
             let length = self.manager.recv(&mut told).unwrap_or_else(|error| panic!("no {state}: {error}"));
@@ -48,13 +54,18 @@ impl Daemon {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let kill = std::process::Command::new("kill").args([name, &self.process.id().to_string()]).status();
         assert!(kill.expect("run kill").success());
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for its end, and gives the exit code.
-    fn ended(mut self) -> Option<i32> {
+    pub fn ended(mut self) -> Option<i32> {
         self.process.wait().expect("wait for the daemon").code()
     }
 }
@@ -67,7 +78,7 @@ impl Drop for Daemon {
 }
 
 /// A channel of kind `exec` called `name`, whose program is this shell line.
-fn running(name: &str, line: &str) -> String {
+pub fn running(name: &str, line: &str) -> String {
     format!(
         "[channels.{name}]\nkind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", '{line}']\nmax_in_flight = 1\n"
     )
@@ -79,22 +90,22 @@ fn sandbox(config: &str) -> Sandbox {
     sandbox
 }
 
-fn enqueue(sandbox: &Sandbox, channel: &str) -> String {
+pub fn enqueue(sandbox: &Sandbox, channel: &str) -> String {
     sandbox.ok(&["enqueue", "--channel", channel, "--to", "ops", "hello"]).trim().to_owned()
 }
 
-fn status_of(sandbox: &Sandbox, id: &str) -> String {
+pub fn status_of(sandbox: &Sandbox, id: &str) -> String {
     let shown = sandbox.ok(&["show", id, "--json"]);
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     shown["status"].as_str().expect("a status").to_owned()
 }
 
-fn log(sandbox: &Sandbox) -> String {
+pub fn log(sandbox: &Sandbox) -> String {
     std::fs::read_to_string(sandbox.path().join("log")).expect("read the log")
 }
 
 /// Looks every few milliseconds until it is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "waited in vain: {what}");

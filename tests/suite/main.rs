@@ -5,6 +5,7 @@
 mod support;
 
 mod batch;
+mod check;
 mod config;
 mod conformance;
 mod crash;
@@ -17,6 +18,7 @@ mod fuzz;
 mod interop;
 mod looking;
 mod maildir;
+mod maintenance;
 mod mixed;
 mod opening;
 mod papers;

@@ -14,7 +14,7 @@ use crate::cli::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::{self, Budget, Engine, Lane, Stop, Tally, Until};
 use crate::model::{Status, Timestamp};
-use crate::store::{Handle, PassRecord, Store};
+use crate::store::{Handle, LiveWorker, PassRecord, Store};
 
 /// How long what is under way is waited for after a signal; supervisors kill ten seconds after theirs.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -45,6 +45,8 @@ pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -
     let name = delivery::worker_name(now);
     let channels: BTreeSet<String> = lanes.iter().map(|lane| lane.name.clone()).collect();
     let worker = store.register(now, &name)?;
+    // It is for people who look meanwhile; on a full disk they see one less.
+    let _ = worker.announce(LiveWorker::PASS, now);
     let progress = Progress::start(left(&*store, &channels, now)?.pending, budget.limit);
     let (handle, thread) =
         Handle::start(store).map_err(|error| system("start the store's thread", &error))?;

@@ -98,7 +98,7 @@ impl Found {
             rates: shapes::rates(configured.map(|channel| channel.rates.as_slice()), state.as_ref(), now),
             pending: counts.channels.get(name).map_or(0, |channel| channel.of(Status::Pending)),
             sending: counts.of(Status::Sending),
-            last_pass: reader.last_pass()?.map(|pass| pass.ended_at),
+            last_pass: shapes::sender_seen_at(reader, now)?,
             state,
             row,
         })

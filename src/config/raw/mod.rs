@@ -137,6 +137,22 @@ impl Retention {
     }
 }
 
+/// `[backup]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Word<AbsolutePath>>,
+    pub at: Word<LocalTime>,
+    pub keep: Number<usize>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { to: None, at: Word(LocalTime::TWO), keep: Number(7) }
+    }
+}
+
 /// What every `[channels.NAME]` may hold.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -64,6 +64,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("log", table(keys::of::<raw::Log>())),
         ("daemon", table(keys::of::<raw::Daemon>())),
         ("retention", table(keys::of::<raw::Retention>())),
+        ("backup", table(keys::of::<raw::Backup>())),
         ("channels.relay", channel(keys::of::<raw::Smtp>())),
         ("channels.hook", channel(keys::of::<raw::Webhook>())),
         ("channels.program", channel(keys::of::<raw::Exec>())),

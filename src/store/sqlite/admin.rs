@@ -171,6 +171,10 @@ pub(super) fn backup(connection: &Connection, path: &Path, to: &Path) -> Result<
 
 fn copy(connection: &Connection, to: &Path) -> rusqlite::Result<()> {
     let mut target = Connection::open(to)?;
+    // One view of the store for all of it: without, each commit of somebody else would begin the copy anew, and on a
+    // store that is written all the time it would never end.
+    let view = connection.unchecked_transaction()?;
+    view.query_row(sql!("identity"), [], |_| Ok(()))?;
     Backup::new(connection, &mut target)?.run_to_completion(BITE.0, BITE.1, None)?;
     // One file, without a log beside it.
     target.pragma_update(None, "journal_mode", "delete")?;

@@ -14,6 +14,7 @@ mod exchange;
 mod failure;
 mod filter;
 mod line;
+mod live;
 mod migrate;
 mod open;
 mod orphans;
@@ -28,6 +29,7 @@ mod trouble;
 mod turn;
 mod values;
 mod wal;
+mod watch;
 mod windows;
 mod worker;
 
@@ -42,10 +44,13 @@ use self::room::Room;
 use self::sql::sql;
 use super::{
     Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error,
-    ErrorKind, Exchange, Exchanged, Filter, Finding, Identity, NewBatch, Next, Notification, Orphan, Page,
-    PassRecord, Purge, Purged, Reader, Result, Selection, Summary, TableStats, Turn, User, Worker, Writer,
+    ErrorKind, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, Next, Notification,
+    Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Summary, TableStats, Turn,
+    User, Worker, Writer,
 };
 use crate::model::{Id, NewNotification, Timestamp};
+
+pub use watch::Watch;
 
 /// A store in a SQLite file.
 pub struct Sqlite {
@@ -213,6 +218,14 @@ impl Reader for Sqlite {
         self.read(read::last_pass)
     }
 
+    fn workers(&self) -> Result<Vec<LiveWorker>> {
+        live::workers(&self.path).map_err(|error| io_failure("look for workers beside", &self.path, &error))
+    }
+
+    fn space(&self) -> Result<Space> {
+        wal::space(&self.path).map_err(|error| io_failure("look for room at", &self.path, &error))
+    }
+
     fn version(&self) -> Result<u64> {
         self.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
@@ -250,7 +263,7 @@ impl Writer for Sqlite {
     }
 
     fn register(&mut self, now: Timestamp, name: &str) -> Result<Box<dyn Worker>> {
-        let worker = worker::LocalWorker::new(&self.path, now)
+        let worker = worker::LocalWorker::new(&self.path, now, name)
             .and_then(|worker| line::make(&self.path).map(|()| worker))
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
         self.read(|connection| wal::settle_in_for_work(connection, &self.path))?;

@@ -5,11 +5,14 @@
 //! written over needs no new blocks: its sync is a third of one that makes the file grow. So a command that
 //! finds it long moves it before its own commit, which then begins it anew, and nobody removes it.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rustix::fs::statvfs;
+
+use crate::store::Space;
 
 /// Pages in the log after which the next command moves them and begins the log anew.
 /// Measured by the bench `enqueue`: 64 cost least over hundreds of commands.
@@ -81,7 +84,24 @@ pub(super) fn move_on_close(connection: &Connection) {
 
 /// How many pages there is room for in the log at `database`.
 fn pages(database: &Path) -> u64 {
+    bytes(database) / PAGE
+}
+
+/// How long the file of the log at `database` is.
+fn bytes(database: &Path) -> u64 {
+    std::fs::metadata(path(database)).map_or(0, |log| log.len())
+}
+
+/// The file of the log at `database`.
+pub(super) fn path(database: &Path) -> PathBuf {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    std::fs::metadata(log).map_or(0, |log| log.len() / PAGE)
+    PathBuf::from(log)
+}
+
+/// The room there is where `database` lies.
+pub(super) fn space(database: &Path) -> io::Result<Space> {
+    let disk = statvfs(database)?;
+    let of = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Ok(Space { free: of(disk.f_bavail), size: of(disk.f_blocks), log: bytes(database) })
 }

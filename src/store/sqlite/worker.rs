@@ -8,6 +8,7 @@
 //! | 16..24 | the last sign of life: milliseconds since that boot, little-endian |
 //! | 24..32 | how long that holds, in milliseconds, little-endian; 0 in a worker that has yet to say so |
 //! | 32 + 8 n .. | place n: the id whose attempt has begun, or 0 |
+//! | 8224 .. 8736 | for people, in three lines: its name, its roles, since when; filled with zeroes |
 //!
 //! The places survive the process and not the machine, and need no sync: they tell what had begun from what
 //! was only claimed. After a crash of the machine all that was claimed counts as begun.
@@ -29,16 +30,23 @@ const PLACES_AT: u64 = 32;
 /// How many notifications a worker can have in hand.
 const PLACES: usize = 1024;
 
+/// Where it stands who it is, behind the places.
+pub(super) const CARD_AT: u64 = PLACES_AT + 8 * PLACES as u64;
+
+/// How many bytes that takes.
+pub(super) const CARD: usize = 512;
+
 /// A live worker's file, locked.
 pub(super) struct LocalWorker {
     id: Id,
     path: PathBuf,
+    name: String,
     file: File,
 }
 
 impl LocalWorker {
     /// Makes and locks the file of a new worker.
-    pub(super) fn new(database: &Path, now: Timestamp) -> io::Result<Self> {
+    pub(super) fn new(database: &Path, now: Timestamp, name: &str) -> io::Result<Self> {
         let folder = folder(database);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         // Rises with time, so that what is old can be told from the number; random within a millisecond.
@@ -46,7 +54,7 @@ impl LocalWorker {
         let path = folder.join(id.to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         // From here on whatever fails takes the file away again.
-        let worker = Self { id, path, file };
+        let worker = Self { id, path, name: name.to_owned(), file };
         worker.file.lock()?;
         // The whole head in one write: a shorter file is one that is still being made.
         let mut head = [0; PLACES_AT as usize];
@@ -80,6 +88,12 @@ impl Worker for LocalWorker {
 
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.file.write_all_at(&beat(lease), BEAT_AT)
+    }
+
+    fn announce(&self, roles: &str, since: Timestamp) -> io::Result<()> {
+        let mut card = format!("{}\n{roles}\n{}\n", self.name, since.0).into_bytes();
+        card.resize(CARD, 0);
+        self.file.write_all_at(&card, CARD_AT)
     }
 }
 
@@ -115,6 +129,32 @@ impl Begun {
     }
 }
 
+/// The head of a worker's file, as it is read.
+pub(super) struct Head {
+    /// Whether it is of the machine's current boot.
+    pub(super) of_this_boot: bool,
+    /// The last sign of life, since that boot.
+    pub(super) beat: Duration,
+    /// How long that holds; nothing in a worker that has yet to say so.
+    pub(super) lease: Duration,
+}
+
+impl Head {
+    pub(super) fn read(file: &File) -> Self {
+        let mut head = [0; PLACES_AT as usize];
+        let of_this_boot = file.read_exact_at(&mut head, 0).is_ok() && head[..16] == boot();
+        let millis = |at: usize| {
+            Duration::from_millis(u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes")))
+        };
+        Self { of_this_boot, beat: millis(16), lease: millis(24) }
+    }
+
+    /// How long ago it gave its last sign of life.
+    pub(super) fn silent(&self) -> Duration {
+        since_boot().saturating_sub(self.beat)
+    }
+}
+
 /// Looks at another worker. Its own lease is what counts, which may be longer than ours (it serves other channels);
 /// `lease` is for one that has yet to name it.
 pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen> {
@@ -130,18 +170,14 @@ pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen>
         Err(TryLockError::WouldBlock) => false,
         Err(TryLockError::Error(error)) => return Err(error),
     };
-    let mut head = [0; PLACES_AT as usize];
-    let of_this_boot = file.read_exact_at(&mut head, 0).is_ok() && head[..16] == boot();
+    let head = Head::read(&file);
     if !dead {
-        let millis = |at: usize| {
-            Duration::from_millis(u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes")))
-        };
-        let lease = if millis(24).is_zero() { lease } else { millis(24) };
-        let hangs = of_this_boot && since_boot().saturating_sub(millis(16)) > lease;
+        let lease = if head.lease.is_zero() { lease } else { head.lease };
+        let hangs = head.of_this_boot && head.silent() > lease;
         // A file that is locked but not filled yet belongs to a worker that is just starting.
         return Ok(if hangs { Seen::Lost(begun(&file)?) } else { Seen::Alive });
     }
-    Ok(Seen::Lost(if of_this_boot { begun(&file)? } else { Begun::All }))
+    Ok(Seen::Lost(if head.of_this_boot { begun(&file)? } else { Begun::All }))
 }
 
 /// Removes the files of workers that are dead and have nothing left, as `has_work` knows.
@@ -215,7 +251,7 @@ mod tests {
     #[test]
     fn a_worker_that_lives_is_seen_alive_and_one_that_ended_is_not() {
         let (_folder, database) = place();
-        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         let id = worker.id();
         assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Alive));
         drop(worker);
@@ -225,7 +261,7 @@ mod tests {
     #[test]
     fn what_a_dead_worker_had_begun_is_told_from_what_it_had_only_claimed() {
         let (_folder, database) = place();
-        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         worker.begin(0, 7).unwrap();
         worker.begin(5, 9).unwrap();
         worker.begin(0, 8).unwrap();
@@ -240,7 +276,7 @@ mod tests {
     #[test]
     fn a_worker_without_a_sign_of_life_hangs() {
         let (_folder, database) = place();
-        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         worker.file.write_all_at(&0u64.to_le_bytes(), BEAT_AT).unwrap();
         assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Lost(_)));
     }
@@ -248,7 +284,7 @@ mod tests {
     #[test]
     fn a_worker_that_goes_by_a_longer_lease_is_not_taken_for_hung_by_ours() {
         let (_folder, database) = place();
-        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         worker.beat(LEASE * 10).unwrap();
         std::thread::sleep(Duration::from_millis(5));
         assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Alive));
@@ -260,7 +296,7 @@ mod tests {
     #[test]
     fn what_belongs_to_another_boot_counts_as_begun() {
         let (_folder, database) = place();
-        let worker = LocalWorker::new(&database, Timestamp(1)).unwrap();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         worker.file.write_all_at(&[1; 16], 0).unwrap();
         worker.file.unlock().unwrap();
         assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(Begun::All)));
@@ -269,9 +305,9 @@ mod tests {
     #[test]
     fn sweeping_removes_only_the_dead_without_work() {
         let (_folder, database) = place();
-        let live = LocalWorker::new(&database, Timestamp(1)).unwrap();
-        let idle = LocalWorker::new(&database, Timestamp(2)).unwrap();
-        let busy = LocalWorker::new(&database, Timestamp(3)).unwrap();
+        let live = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
+        let idle = LocalWorker::new(&database, Timestamp(2), "here:1:2").unwrap();
+        let busy = LocalWorker::new(&database, Timestamp(3), "here:1:2").unwrap();
         idle.file.unlock().unwrap();
         busy.file.unlock().unwrap();
         let busy_id = busy.id();

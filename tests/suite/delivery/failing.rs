@@ -8,9 +8,9 @@ use std::time::Duration;
 use notifyctl::model::{Id, NewNotification, Timestamp};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
-    Exchange, Exchanged, Filter, Finding, Identity, NewBatch, NewToken, Next, Notification, Orphan, Page,
-    PassRecord, Purge, Purged, Reader, Result, Selection, Store, Summary, TableStats, Token, Tokens, Turn,
-    User, Worker, Writer,
+    Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next, Notification,
+    Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Store, Summary, TableStats,
+    Token, Tokens, Turn, User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -120,6 +120,14 @@ impl Writer for Failing {
 }
 
 impl Reader for Failing {
+    fn workers(&self) -> Result<Vec<LiveWorker>> {
+        self.store.workers()
+    }
+
+    fn space(&self) -> Result<Space> {
+        self.store.space()
+    }
+
     fn identity(&self) -> Result<Identity> {
         self.store.identity()
     }

@@ -342,6 +342,10 @@ impl Worker for Counting {
         self.beats.fetch_add(1, Relaxed);
         self.worker.beat(lease.min(self.longest_lease))
     }
+
+    fn announce(&self, roles: &str, since: notifyctl::model::Timestamp) -> io::Result<()> {
+        self.worker.announce(roles, since)
+    }
 }
 
 #[test]

@@ -1,0 +1,128 @@
+//! What the daemon does by itself once a day: on the clock of the place, on the days on which that clock changes, and
+//! copies of the store.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+
+use crate::daemon::{Daemon, enqueue, log, running, until};
+use crate::support::Sandbox;
+
+/// Looks once, by a clock that shows this instant (seconds since 1970) in this zone.
+fn look_at(sandbox: &Sandbox, zone: &str, instant: i64) {
+    let machine = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let ahead = format!("{:+.3}", instant as f64 - machine);
+    let daemon = Daemon::start_with(
+        sandbox,
+        &[
+            ("LD_PRELOAD", faketime().to_str().expect("a path")),
+            ("FAKETIME", &ahead),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("NO_FAKE_STAT", "1"),
+            ("TZ", zone),
+        ],
+    );
+    until("it has looked", || log(sandbox).contains("maintenance: has looked"));
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let library =
+        folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|it| it.exists());
+    library.expect("libfaketime is missing: `tests/run` installs it")
+}
+
+/// When it was done last, in seconds since 1970.
+fn done(sandbox: &Sandbox) -> i64 {
+    let text = std::fs::read_to_string(sandbox.db().with_extension("db.maintenance")).expect("done once");
+    text.trim().parse::<i64>().expect("a moment") / 1_000
+}
+
+/// Three seconds, for twelve starts: the two days are what it is about.
+#[test]
+fn on_the_days_on_which_the_clocks_change_it_is_done_once_and_at_its_moment() {
+    // In Berlin 02:00 is skipped on 2027-03-28 (the moment after it is 01:00 UTC), and comes twice on 2027-10-31
+    // (00:00 and 01:00 UTC): the day after begins 23 and 25 hours later.
+    for (due, hours) in [(1_806_195_600, 23), (1_824_940_800, 25)] {
+        let sandbox = Sandbox::new();
+        sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{}", running("run", "exit 0")));
+        enqueue(&sandbox, "run");
+        let day_before = due - 86_400 + 600;
+        look_at(&sandbox, "Europe/Berlin", day_before);
+        assert!((day_before..due).contains(&done(&sandbox)), "a new store begins with its first look");
+        let before = done(&sandbox);
+        look_at(&sandbox, "Europe/Berlin", due - 30);
+        assert_eq!(done(&sandbox), before, "too early");
+        look_at(&sandbox, "Europe/Berlin", due + 5);
+        let at = done(&sandbox);
+        assert!((due..due + 30).contains(&at), "{at} is not {due}");
+        look_at(&sandbox, "Europe/Berlin", due + 3_605);
+        assert_eq!(done(&sandbox), at, "once more an hour later");
+        let next = due + hours * 3_600;
+        look_at(&sandbox, "Europe/Berlin", next - 30);
+        assert_eq!(done(&sandbox), at, "before the next day's");
+        look_at(&sandbox, "Europe/Berlin", next + 5);
+        assert!(done(&sandbox) >= next, "not on the next day");
+    }
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries: Vec<_> =
+        std::fs::read_dir(folder).map(|entries| entries.flatten().collect()).unwrap_or_default();
+    let mut names: Vec<_> =
+        entries.iter().map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn copies_are_made_whole_once_a_day_and_the_oldest_ones_go() {
+    let sandbox = Sandbox::new();
+    let to = sandbox.path().join("copies/of mine");
+    let config = format!("[backup]\nto = \"{}\"\nat = \"04:00\"\nkeep = 2\n", to.display());
+    sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{config}{}", running("run", "exit 0")));
+    let id = enqueue(&sandbox, "run");
+    let first = 1_806_000_000; // 2027-03-25 18:40 UTC
+    look_at(&sandbox, "UTC", first);
+    let made = names(&to);
+    assert!(made.len() == 1 && made[0].starts_with("notifyctl-20270325T1840"), "{made:?}");
+
+    std::fs::write(to.join("notifyctl-20270325T190000Z.db.partial"), "cut short").expect("write");
+    std::fs::write(to.join("notes"), "mine").expect("write");
+    look_at(&sandbox, "UTC", first + 3_600);
+    assert_eq!(names(&to).len(), 3, "not twice a day");
+    for day in 1..=3 {
+        look_at(&sandbox, "UTC", first + day * 86_400);
+    }
+    let kept = names(&to);
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(kept[0] == "notes" && kept[1].contains("20270327T") && kept[2].contains("20270328T"), "{kept:?}");
+
+    // What was made is a store, of one file, for nobody else to read.
+    let copy = to.join(&kept[2]);
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).expect("there").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let connection = Connection::open(&copy).expect("open the copy");
+    let found: i64 = connection
+        .query_row("SELECT count(*) FROM notifications WHERE id = ?1", [&id], |row| row.get(0))
+        .expect("read");
+    assert_eq!(found, 1);
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_is_in_the_log_and_stops_nothing() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("file"), "").expect("write");
+    let to = sandbox.path().join("file/below");
+    sandbox.configure(&format!("[backup]\nto = \"{}\"\n{}", to.display(), running("run", "exit 0")));
+    let daemon = Daemon::start(&sandbox);
+    until("it is said", || log(&sandbox).contains("keep backups in [backup] to"));
+    let id = enqueue(&sandbox, "run");
+    until("sent", || sandbox.ok(&["show", &id]).contains("sent"));
+    drop(daemon);
+}
