@@ -214,10 +214,11 @@ fn hold(context: &mut Context, name: &str, reason: &str) -> Result<Exit, Error> 
 
 fn release(context: &mut Context, name: &str) -> Result<Exit, Error> {
     let config = context.config()?.clone();
+    let now = context.now();
     let mut store = context.store(Access::Existing)?;
     known(&config, &*store, name)?;
     let pending = store.counts()?.channels.get(name).map_or(0, |counts| counts.of(Status::Pending));
-    match store.release_channel(name)? {
+    match store.release_channel(now, name)? {
         true => say(format_args!("{name} is released, with {} pending", count(pending))),
         false => say(format_args!("nothing held {name} back")),
     }

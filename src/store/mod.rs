@@ -29,15 +29,15 @@ pub use params::{
 };
 pub use rows::{
     Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed, Counts, Due,
-    Enqueued, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan, RateState, Space,
-    Summary, TableStats, User,
+    Enqueued, Events, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan, RateState,
+    Space, Summary, TableStats, User,
 };
 pub use tokens::{NewToken, Token, Tokens};
 pub use turn::Turn;
 pub use url::{StoreUrl, UrlError};
 pub use worker::Worker;
 
-use crate::model::{Id, NewNotification, Timestamp};
+use crate::model::{Cursor, EventFilter, Id, NewNotification, Timestamp};
 
 /// What can be asked; never changes anything.
 pub trait Reader: Send {
@@ -65,6 +65,11 @@ pub trait Reader: Send {
     fn space(&self) -> Result<Space>;
     /// Changes whenever another connection has committed something since it was asked last.
     fn version(&self) -> Result<u64>;
+    /// What happened behind `after`, in the order in which it was committed, whoever did it; of the next `limit`
+    /// events those that `filter` means.
+    fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events>;
+    /// The place before the first event at or after `since`; without it the end, for what happens from now on.
+    fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor>;
     /// A known user.
     fn user(&self, id: &str) -> Result<Option<User>>;
 }
@@ -121,7 +126,7 @@ pub trait Writer: Send {
     /// Stops a whole channel (`reason` is shown), until [`Writer::release_channel`].
     fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()>;
     /// Lets a whole channel go, and forgets its trouble. Says whether anything held it back.
-    fn release_channel(&mut self, channel: &str) -> Result<bool>;
+    fn release_channel(&mut self, now: Timestamp, channel: &str) -> Result<bool>;
 
     /// Keeps the tally of a pass; the last [`PassRecord::KEPT`] are kept.
     fn record_pass(&mut self, pass: &PassRecord) -> Result<()>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Breaker, Content, Id, Outcome, Priority, Rate, Reason, Status, Timestamp};
+use crate::model::{Breaker, Content, Cursor, Event, Id, Outcome, Priority, Rate, Reason, Status, Timestamp};
 
 /// What the store says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +191,20 @@ pub struct RateState {
     pub used: u32,
     /// When the next one may begin.
     pub next_free_at: Timestamp,
+}
+
+/// What happened since somebody asked last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// In the order in which it was committed. A notification that has been purged since is not told about.
+    pub events: Vec<Event>,
+    /// Where to go on, also when nothing was meant.
+    pub next: Cursor,
+    /// Whether some events before these are not kept any more, or were asked for behind a place that this store
+    /// never came to: whoever keeps a picture of it draws it anew.
+    pub gap: bool,
+    /// Whether there is more right now.
+    pub more: bool,
 }
 
 /// A user who can be told without naming a recipient.

@@ -42,6 +42,7 @@ pub(super) fn claim(
     let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
     for one in &claimed {
         counters.moved(&wish.channel, one.batch_id, Status::Pending, Status::Sending);
+        counters.told.claimed(one.id, one.attempt);
     }
     if taken > 0 {
         breaker.begin(now, probe_limit(wish.lease));
@@ -97,6 +98,7 @@ fn take(
                 connection.prepare_cached(sql!("set_aside"))?.execute(params![id, exchange.now])?;
                 let batch = connection.prepare_cached(sql!("one"))?.query_row([id], |row| row.get(2))?;
                 counters.moved(&wish.channel, batch, Status::Pending, Status::Dead);
+                counters.told.set_aside(id);
             }
             Err(error) => return Err(error),
         }

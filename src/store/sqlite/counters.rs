@@ -1,9 +1,10 @@
-//! The counts per channel and per batch, gathered over a transaction and written once at its end.
+//! The counts per channel and per batch, and what is told of it, gathered over a transaction and written once at its end.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
+use super::events::Told;
 use super::sql::sql;
 use crate::model::{Id, Status, Timestamp};
 use crate::store::ChannelCounts;
@@ -16,6 +17,8 @@ type Delta = [i64; 2 + Status::ALL.len()];
 pub(super) struct Counters {
     channels: BTreeMap<String, Delta>,
     batches: BTreeMap<Id, Delta>,
+    /// For those who watch.
+    pub(super) told: Told,
     /// When it does; the beginning of time where that is of no account.
     now: Timestamp,
 }
@@ -75,7 +78,7 @@ impl Counters {
             let mut update = connection.prepare_cached(sql!("batch_count"))?;
             update.execute(params![batch, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]])?;
         }
-        Ok(())
+        self.told.write(connection, self.now)
     }
 }
 

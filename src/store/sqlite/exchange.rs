@@ -44,6 +44,7 @@ pub(super) fn exchange(
         let mut remember = connection.prepare_cached(sql!("worker_remember"))?;
         remember.execute(params![exchange.worker, name, exchange.now])?;
     }
+    trouble::tell(&breakers, &mut counters.told);
     // The counters make the channel's row, which the breaker then changes.
     counters.write(connection)?;
     trouble::write(connection, &breakers)?;
@@ -88,6 +89,7 @@ fn settle(
         verdict.detail,
     ])?;
     counters.moved(&settlement.channel, settlement.batch_id, Status::Sending, transition.status);
+    counters.told.settled(settlement.id, settlement.attempt, transition.status);
     Ok(true)
 }
 
@@ -95,6 +97,7 @@ fn give_back(connection: &Connection, unused: &GiveBack, counters: &mut Counters
     let mut update = connection.prepare_cached(sql!("give_back"))?;
     if update.execute(params![unused.id, unused.attempt, unused.lease_token])? > 0 {
         counters.moved(&unused.channel, unused.batch_id, Status::Sending, Status::Pending);
+        counters.told.given_back(unused.id, unused.attempt);
     }
     Ok(())
 }

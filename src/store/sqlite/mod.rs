@@ -10,6 +10,7 @@ mod claim;
 mod content;
 mod counters;
 mod enqueue;
+mod events;
 mod exchange;
 mod failure;
 mod filter;
@@ -44,11 +45,11 @@ use self::room::Room;
 use self::sql::sql;
 use super::{
     Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error,
-    ErrorKind, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, Next, Notification,
-    Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Summary, TableStats, Turn,
-    User, Worker, Writer,
+    ErrorKind, Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, Next,
+    Notification, Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Summary,
+    TableStats, Turn, User, Worker, Writer,
 };
-use crate::model::{Id, NewNotification, Timestamp};
+use crate::model::{Cursor, EventFilter, EventKind, Id, NewNotification, Timestamp};
 
 pub use watch::Watch;
 
@@ -230,6 +231,14 @@ impl Reader for Sqlite {
         self.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
 
+    fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events> {
+        self.read(|connection| events::events(connection, after, filter, limit))
+    }
+
+    fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor> {
+        self.read(|connection| events::cursor(connection, since))
+    }
+
     fn user(&self, id: &str) -> Result<Option<User>> {
         self.read(|connection| read::user(connection, id))
     }
@@ -344,13 +353,21 @@ impl Writer for Sqlite {
     fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()> {
         self.write("hold a channel in", |connection| {
             connection.prepare_cached(sql!("channel_create"))?.execute([channel])?;
-            connection.prepare_cached(sql!("channel_hold"))?.execute(params![channel, now, reason]).map(drop)
+            connection.prepare_cached(sql!("channel_hold"))?.execute(params![channel, now, reason])?;
+            let mut told = events::Told::default();
+            told.channel(channel, EventKind::Held, None, reason);
+            told.write(connection, now)
         })
     }
 
-    fn release_channel(&mut self, channel: &str) -> Result<bool> {
+    fn release_channel(&mut self, now: Timestamp, channel: &str) -> Result<bool> {
         self.write("release a channel in", |connection| {
-            Ok(connection.prepare_cached(sql!("channel_release"))?.execute([channel])? > 0)
+            let released = connection.prepare_cached(sql!("channel_release"))?.execute([channel])? > 0;
+            let mut told = events::Told::default();
+            if released {
+                told.channel(channel, EventKind::Released, None, "");
+            }
+            told.write(connection, now).map(|()| released)
         })
     }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::counters::Counters;
 use super::sql::sql;
 use super::worker::{self, Begun, Seen};
-use crate::model::{Content, Id, Status, Timestamp};
+use crate::model::{Content, EventKind, Id, Status, Timestamp};
 use crate::store::{Claimed, Orphan};
 
 /// Numbers of the workers that have something in hand, `me` excepted.
@@ -73,6 +73,7 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: usize) -> r
     for (id, channel, batch, from) in &rows {
         connection.prepare_cached(sql!("expire"))?.execute(params![id, now])?;
         counters.moved(channel, *batch, *from, Status::Expired);
+        counters.told.steered(*id, EventKind::Expired);
     }
     counters.write(connection)?;
     Ok(rows.len())

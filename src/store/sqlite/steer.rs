@@ -7,24 +7,35 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::counters::Counters;
 use super::filter::Conditions;
 use super::sql::sql;
-use crate::model::{Id, Status, Timestamp};
+use crate::model::{EventKind, Id, Status, Timestamp};
 use crate::store::{Changed, Filter, Selection};
 
 /// A verb: what it applies to, and what becomes of it.
 pub(super) struct Verb {
     from: &'static [Status],
     to: Status,
+    told: EventKind,
     statement: &'static str,
 }
 
-pub(super) const CANCEL: Verb =
-    Verb { from: &[Status::Pending, Status::Held], to: Status::Cancelled, statement: sql!("cancel") };
-pub(super) const HOLD: Verb = Verb { from: &[Status::Pending], to: Status::Held, statement: sql!("hold") };
-pub(super) const RELEASE: Verb =
-    Verb { from: &[Status::Held], to: Status::Pending, statement: sql!("release") };
+pub(super) const CANCEL: Verb = Verb {
+    from: &[Status::Pending, Status::Held],
+    to: Status::Cancelled,
+    told: EventKind::Cancelled,
+    statement: sql!("cancel"),
+};
+pub(super) const HOLD: Verb =
+    Verb { from: &[Status::Pending], to: Status::Held, told: EventKind::Held, statement: sql!("hold") };
+pub(super) const RELEASE: Verb = Verb {
+    from: &[Status::Held],
+    to: Status::Pending,
+    told: EventKind::Released,
+    statement: sql!("release"),
+};
 pub(super) const REQUEUE: Verb = Verb {
     from: &[Status::Dead, Status::Expired, Status::Cancelled],
     to: Status::Pending,
+    told: EventKind::Requeued,
     statement: sql!("requeue"),
 };
 
@@ -58,6 +69,7 @@ pub(super) fn steer(
         }
         connection.prepare_cached(verb.statement)?.execute(params_of(verb, one.id, now).as_slice())?;
         counters.moved(&one.channel, one.batch, one.status, verb.to);
+        counters.told.steered(one.id, verb.told);
         changed.changed.push(one.id);
     }
     counters.write(connection)?;

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::events::Told;
 use super::exchange::Breakers;
 use super::sql::sql;
-use crate::model::{Breaker, Timestamp};
+use crate::model::{Breaker, EventKind, Reason, Timestamp};
 
 /// Since when, and why, a channel is held.
 pub(super) type Held = Option<(Timestamp, String)>;
@@ -35,6 +36,17 @@ pub(super) fn write(connection: &Connection, breakers: &Breakers) -> rusqlite::R
         ])?;
     }
     Ok(())
+}
+
+/// Tells where trouble began, and where it is over.
+pub(super) fn tell(breakers: &Breakers, told: &mut Told) {
+    for (channel, (before, now)) in breakers {
+        match (before.failures, now.failures) {
+            (0, 1..) => told.channel(channel, EventKind::Alert, now.reason, ""),
+            (1.., 0) => told.channel(channel, EventKind::Alert, Some(Reason::Accepted), ""),
+            _ => {}
+        }
+    }
 }
 
 /// A channel's state; one that was never used is free.

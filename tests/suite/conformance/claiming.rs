@@ -100,8 +100,8 @@ pub fn a_held_channel_gives_nothing(place: &dyn Place) {
     hand.store.hold_channel(T, "c", "410 gone").unwrap();
     assert_eq!(hand.claim_with(T, 1, &[]).limited_by, LimitedBy::Held);
     assert_eq!(hand.store.channels(T).unwrap()[0].held, Some((T, "410 gone".into())));
-    assert!(hand.store.release_channel("c").unwrap());
-    assert!(!hand.store.release_channel("c").unwrap());
+    assert!(hand.store.release_channel(T, "c").unwrap());
+    assert!(!hand.store.release_channel(T, "c").unwrap());
     assert_eq!(hand.claim(T, 1).len(), 1);
 }
 

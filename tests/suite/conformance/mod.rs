@@ -7,6 +7,7 @@ mod removing;
 mod settling;
 mod steering;
 mod tokens;
+mod watching;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -177,6 +178,16 @@ macro_rules! every_store {
                 a_token_reads_back_and_its_number_is_never_used_again,
                 a_token_is_good_until_it_expires_or_is_revoked,
                 the_last_use_of_a_token_is_the_latest,
+            },
+            watching::{
+                each_step_is_told_in_the_order_in_which_it_was_taken,
+                a_watcher_goes_on_from_any_event,
+                a_watcher_misses_nothing_of_many_processes_and_hears_nothing_twice,
+                filters_narrow_what_is_told_and_never_stop_it,
+                one_can_begin_at_a_moment,
+                a_channel_that_is_held_or_in_trouble_is_told,
+                what_was_purged_is_told_no_more_and_the_rest_is,
+                a_place_that_was_never_there_is_a_gap,
             },
             model::{
                 every_story_ends_as_the_rules_say,

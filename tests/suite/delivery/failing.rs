@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifyctl::model::{Id, NewNotification, Timestamp};
+use notifyctl::model::{Cursor, EventFilter, Id, NewNotification, Timestamp};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
-    Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next, Notification,
-    Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Store, Summary, TableStats,
-    Token, Tokens, Turn, User, Worker, Writer,
+    Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next,
+    Notification, Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Store, Summary,
+    TableStats, Token, Tokens, Turn, User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -94,8 +94,8 @@ impl Writer for Failing {
         self.store.hold_channel(now, channel, reason)
     }
 
-    fn release_channel(&mut self, channel: &str) -> Result<bool> {
-        self.store.release_channel(channel)
+    fn release_channel(&mut self, now: Timestamp, channel: &str) -> Result<bool> {
+        self.store.release_channel(now, channel)
     }
 
     fn record_pass(&mut self, pass: &PassRecord) -> Result<()> {
@@ -166,6 +166,14 @@ impl Reader for Failing {
 
     fn version(&self) -> Result<u64> {
         self.store.version()
+    }
+
+    fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events> {
+        self.store.events(after, filter, limit)
+    }
+
+    fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor> {
+        self.store.cursor(since)
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {

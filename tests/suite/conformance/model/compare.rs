@@ -1,6 +1,8 @@
 //! Everything that a store can be asked, against what the rules say.
 
-use notifyctl::model::Id;
+use std::collections::BTreeMap;
+
+use notifyctl::model::{Cursor, EventFilter, Id, Status};
 use notifyctl::store::{Attempt, Filter, Notification, Order, Page};
 
 use super::machine::{Machine, said};
@@ -58,6 +60,30 @@ impl Machine<'_> {
         let found = found.map(|one| Notification { idempotency_key: None, ..one });
         agree("a notification", &found.as_ref(), &Some(&row.shown))?;
         agree("its attempts", &attempts, &row.attempts())
+    }
+
+    /// Who has watched from the beginning, a few events at a time, has the same picture as who looks.
+    pub fn watched(&self) -> Agreed {
+        let mut picture: BTreeMap<Id, Status> = BTreeMap::new();
+        let mut after = Cursor::default();
+        loop {
+            let told = said(self.desk.events(after, &EventFilter::default(), 3))?;
+            agree("a gap", &told.gap, &false)?;
+            for event in told.events {
+                let (Some(id), Some(status)) = (event.id, event.status) else { continue };
+                if let Some(before) = picture.insert(id, status)
+                    && !before.may_become(status)
+                {
+                    return Err(format!("watchers are told that {id} went from {before} to {status}"));
+                }
+            }
+            after = told.next;
+            if !told.more {
+                break;
+            }
+        }
+        let stands = |(id, row): (&Id, &super::row::Row)| (*id, row.shown.summary.status);
+        agree("what watchers know", &picture, &self.model.rows.iter().map(stands).collect())
     }
 
     /// What `db check` proves.

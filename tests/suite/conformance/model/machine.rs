@@ -123,9 +123,9 @@ impl<'a> Machine<'a> {
                 said(self.desk.hold_channel(now, name, "410"))
             }
             Step::ReleaseChannel(channel) => {
-                let name = CHANNELS[*channel];
+                let (name, now) = (CHANNELS[*channel], self.model.now);
                 self.tell(format!("channel {name} is released"));
-                let released = said(self.desk.release_channel(name))?;
+                let released = said(self.desk.release_channel(now, name))?;
                 agree("released", &released, &self.model.release_channel(name))
             }
             Step::Purge { statuses, age, bite } => self.purge(statuses, *age, *bite),

@@ -58,7 +58,10 @@ fn play(place: &dyn Place, steps: &[Step]) -> Agreed {
             format!("step {number}: {difference}\n\nThe story:\n{}", machine.story.join("\n"))
         })?;
     }
-    machine.sound()
+    machine
+        .watched()
+        .and_then(|()| machine.sound())
+        .map_err(|difference| format!("at the end: {difference}\n\nThe story:\n{}", machine.story.join("\n")))
 }
 
 /// Where `what` differs: only the lines that do.

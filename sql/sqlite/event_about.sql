@@ -1,0 +1,1 @@
+SELECT channel, recipient, batch_id FROM notifications WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT ended_at, outcome, reason FROM attempts WHERE notification_id = ?1 AND number = ?2
