@@ -10,6 +10,7 @@ mod daemon;
 mod db;
 mod enqueue;
 mod error;
+mod events;
 mod face;
 mod hold;
 mod list;
@@ -85,6 +86,7 @@ enum Command {
     Show(show::ShowArgs),
     Why(why::WhyArgs),
     Wait(wait::WaitArgs),
+    Events(events::EventsArgs),
     Cancel(cancel::CancelArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
@@ -149,6 +151,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Show(args) => show::run(context, args),
         Command::Why(args) => why::run(context, args),
         Command::Wait(args) => wait::run(context, args),
+        Command::Events(args) => events::run(context, args),
         Command::Cancel(args) => cancel::run(context, args),
         Command::Hold(args) => hold::run(context, args),
         Command::Release(args) => release::run(context, args),

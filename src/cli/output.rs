@@ -1,7 +1,9 @@
 //! Standard output: results for programs and tables for people. A reader that leaves ends us quietly.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::Error;
@@ -72,6 +74,14 @@ impl Out {
     /// As [`Out::line`].
     pub fn flush(&mut self) -> Result<(), Error> {
         self.writer.flush().map_err(|error| Error::output(&error))
+    }
+
+    /// Whether nobody reads any more what is written here: for who has nothing to write, and would not notice.
+    #[must_use]
+    pub fn reader_left(&self) -> bool {
+        let mut stdout = [PollFd::from_borrowed_fd(self.writer.get_ref().as_fd(), PollFlags::empty())];
+        poll(&mut stdout, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+            && stdout[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
     }
 
     pub(super) fn finish(&mut self) -> Result<(), Error> {

@@ -80,7 +80,7 @@ impl FilterArgs {
 }
 
 /// An instant that is over: a duration ago, or the last moment of that name.
-fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(ago) = units::duration(text) {
         return Ok(now.minus(ago));
     }

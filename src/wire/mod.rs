@@ -3,6 +3,7 @@
 mod channel;
 mod configuration;
 pub mod envelope;
+mod event;
 mod notification;
 pub mod receipt;
 pub mod row;
@@ -17,6 +18,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
+pub use event::{Event, Gap, Sight, mask};
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
 pub use status::{Batch, ChannelStatus, Counts, Pass, Status, Worker};
 pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};

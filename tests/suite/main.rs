@@ -13,6 +13,7 @@ mod cron;
 mod daemon;
 mod delivery;
 mod enqueue;
+mod events;
 mod exec;
 mod fuzz;
 mod interop;

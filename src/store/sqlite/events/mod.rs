@@ -62,7 +62,8 @@ impl Told {
 
     /// Something happened to a whole channel.
     pub(super) fn channel(&mut self, channel: &str, kind: EventKind, reason: Option<Reason>, detail: &str) {
-        let detail = detail[..detail.floor_char_boundary(DETAIL)].to_owned();
+        let end = (0..=DETAIL).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or_default();
+        let detail = detail[..end].to_owned();
         self.push(&Entry::Channel { channel: channel.to_owned(), kind, reason, detail });
     }
 

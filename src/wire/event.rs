@@ -1,0 +1,156 @@
+//! One event, as `events --json` and the live events write it.
+
+use serde::Serialize;
+
+use super::shape;
+use crate::model::{self, Cursor, EventKind, Id, Outcome, Reason, Status, Timestamp};
+
+/// Whether personal data is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Whole.
+    Whole,
+    /// Recipients are masked ([`mask`]), and free text is left out.
+    Masked,
+}
+
+/// Something that happened to a notification or to a channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// Where to go on after it; opaque.
+    #[serde(serialize_with = "shape::word")]
+    pub cursor: Cursor,
+    /// `enqueued`, `attempt`, `settled`, `held`, `released`, `cancelled`, `requeued`, `expired` or `alert`.
+    #[serde(rename = "type", serialize_with = "shape::word")]
+    pub kind: EventKind,
+    /// The notification, or null when a whole channel is meant.
+    pub id: Option<Id>,
+    /// Its channel.
+    pub channel: String,
+    /// Where the notification stood then, or null for a channel.
+    #[serde(serialize_with = "shape::option_word")]
+    pub status: Option<Status>,
+    /// When it happened.
+    #[serde(serialize_with = "shape::time")]
+    pub at: Timestamp,
+    /// Who is told, or null for a channel.
+    pub recipient: Option<String>,
+    /// The notification's batch, or null.
+    pub batch_id: Option<Id>,
+    /// Which attempt, from 1; null for what is none.
+    pub attempt: Option<u32>,
+    /// `sent`, `deferred`, `rejected` or `unknown` for an attempt that ended; else null.
+    #[serde(serialize_with = "shape::option_word")]
+    pub outcome: Option<Outcome>,
+    /// Why, in a bounded word, or null.
+    #[serde(serialize_with = "shape::option_word")]
+    pub reason: Option<Reason>,
+    /// Why a channel is held, in the words of who holds it, or null.
+    pub detail: Option<String>,
+}
+
+impl Event {
+    /// `event`, for someone who sees that much.
+    #[must_use]
+    pub fn new(event: model::Event, sight: Sight) -> Self {
+        let (recipient, detail) = match sight {
+            Sight::Whole => (event.recipient, event.detail),
+            Sight::Masked => (event.recipient.map(|recipient| mask(&recipient)), None),
+        };
+        Self {
+            cursor: event.cursor,
+            kind: event.kind,
+            id: event.id,
+            channel: event.channel,
+            status: event.status,
+            at: event.at,
+            recipient,
+            batch_id: event.batch_id,
+            attempt: event.attempt,
+            outcome: event.outcome,
+            reason: event.reason,
+            detail,
+        }
+    }
+}
+
+/// Stands where events should be that are not kept any more: what is known from them is to be read anew.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    /// Where the events that follow begin; opaque.
+    #[serde(serialize_with = "shape::word")]
+    cursor: Cursor,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// For people.
+    detail: &'static str,
+}
+
+impl Gap {
+    /// What a gap is for people.
+    pub const DETAIL: &'static str = "events before these are not kept any more; list what there is anew";
+
+    /// One before `cursor`.
+    #[must_use]
+    pub fn before(cursor: Cursor) -> Self {
+        Self { cursor, kind: "gap", detail: Self::DETAIL }
+    }
+}
+
+/// A recipient of whom only as much is left as helps to tell a few apart: `a…@example.org`.
+#[must_use]
+pub fn mask(recipient: &str) -> String {
+    let first = recipient.chars().next().map(String::from).unwrap_or_default();
+    match recipient.rsplit_once('@') {
+        Some((_, domain)) => format!("{first}…@{domain}"),
+        None => format!("{first}…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> model::Event {
+        model::Event {
+            cursor: Cursor { enqueued: 7, told: 9 },
+            kind: EventKind::Settled,
+            at: Timestamp(1_800_000_000_000),
+            id: Some(7),
+            channel: "mail".into(),
+            status: Some(Status::Dead),
+            recipient: Some("anna.müller@example.org".into()),
+            batch_id: None,
+            attempt: Some(2),
+            outcome: Some(Outcome::Rejected),
+            reason: Some(Reason::RecipientRejected),
+            detail: Some("ask Anna".into()),
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_object_of_these_keys() {
+        let json = serde_json::to_string(&Event::new(event(), Sight::Whole)).unwrap();
+        assert_eq!(
+            json,
+            "{\"cursor\":\"7-9\",\"type\":\"settled\",\"id\":7,\"channel\":\"mail\",\"status\":\"dead\",\
+             \"at\":\"2027-01-15T08:00:00.000Z\",\"recipient\":\"anna.müller@example.org\",\"batch_id\":null,\
+             \"attempt\":2,\"outcome\":\"rejected\",\"reason\":\"recipient_rejected\",\"detail\":\"ask Anna\"}"
+        );
+        let masked = Event::new(event(), Sight::Masked);
+        assert_eq!((masked.recipient.as_deref(), masked.detail), (Some("a…@example.org"), None));
+    }
+
+    #[test]
+    fn a_mask_leaves_the_first_letter_and_the_domain() {
+        for (recipient, masked) in [
+            ("anna@example.org", "a…@example.org"),
+            ("\"a@b\"@example.org", "\"…@example.org"),
+            ("ötzi", "ö…"),
+            ("https://hooks.example.org/secret", "h…"),
+            ("", "…"),
+        ] {
+            assert_eq!(mask(recipient), masked);
+        }
+    }
+}
