@@ -17,6 +17,7 @@
 //! | 5 | [`daemon`] | the order of starting and ending, signals, the service manager, maintenance |
 //! | 4 | [`config`] | TOML and environment into the option structs of the modules below |
 //! | 3 | [`delivery`] | claim, attempt, settle; limits; the tally. The only place that loops |
+//! | 3 | [`http`] | what is accepted, and answered, over HTTP: connections, requests, group commit |
 //! | 2 | [`store`] | the durable truth: reading, writing and administering half; SQLite; migrations |
 //! | 2 | [`channel`] | how one envelope leaves the host, once, and what the answer means |
 //! | 1 | [`clock`], [`secret`], [`units`], [`wire`] | the time; values that never print; `"30s"` and `"50/10s"`; JSON shapes shown outside |
@@ -42,7 +43,8 @@
 //!   `daemon` and `channel test` starts a runtime.
 //! - [`store`] knows no channels and prints nothing; [`channel`] knows no store, no other channel, no retry and no
 //!   rate. Neither logs what was told or to whom.
-//! - [`delivery`] knows no clap and no signals: who stops it hands it a token. [`daemon`] knows no clap and prints nothing.
+//! - [`delivery`] knows no clap and no signals: who stops it hands it a token. [`http`] knows neither channels nor the
+//!   configuration: what a row needs of them comes as [`http::Rules`]. [`daemon`] knows no clap and prints nothing.
 //! - Nothing but [`cli`] writes to standard output, and nothing there ends the process: errors come back
 //!   as [`cli::Error`] and become an [`cli::Exit`] in one table.
 //! - No transaction spans a network call, and none crosses the store's seam.
@@ -101,6 +103,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod delivery;
+pub mod http;
 pub mod model;
 pub mod secret;
 pub mod store;

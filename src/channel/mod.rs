@@ -172,10 +172,3 @@ impl FromStr for Kind {
             .ok_or_else(|| format!("`{text}` is not a kind of channel (one of smtp, webhook, exec, file)"))
     }
 }
-
-/// The part of `Message-ID` and `webhook-id` that names a notification: the same on every attempt, and
-/// different in every store.
-#[must_use]
-pub fn stable_id(store_id: &str, id: Id) -> String {
-    format!("{id}-{store_id}")
-}

@@ -8,11 +8,11 @@ use super::face::{Face, Paint, count, one_line};
 use super::output::say;
 use super::selection::unknown_channel;
 use super::table::{Column, Table};
-use super::{Context, Error, Exit, shapes, status};
+use super::{Context, Error, Exit, status};
 use crate::channel::{self, Envelope};
 use crate::config::{ChannelConfig, Config};
 use crate::model::{Content, Outcome, Priority, Status, Timestamp, Verdict};
-use crate::store::{self, Access, ErrorKind, Store};
+use crate::store::{self, Access, ErrorKind, Store, shapes};
 use crate::wire;
 
 /// Look at, hold, release and test channels
@@ -115,7 +115,7 @@ fn configured(config: &Config, now: Timestamp) -> Vec<wire::Channel> {
 
 /// What is configured, with what the store keeps of it; and what only the store knows.
 fn channels(config: &Config, store: &dyn Store, now: Timestamp) -> Result<Vec<wire::Channel>, Error> {
-    let status = shapes::status(store, config, now)?;
+    let status = shapes::status(store, &config.configured(), config.store.url.to_string(), now)?;
     let mut channels = configured(config, now);
     let known: BTreeSet<String> = channels.iter().map(|channel| channel.name.clone()).collect();
     for name in status.channels.keys().filter(|name| !known.contains(*name)) {

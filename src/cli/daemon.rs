@@ -1,10 +1,12 @@
-//! `notifyctl daemon`: deliver at once, for as long as it runs.
+//! `notifyctl daemon`: take requests and deliver at once, for as long as it runs.
+
+use std::io;
 
 use super::{Context, Error, Exit};
 use crate::config::Config;
-use crate::daemon;
+use crate::{daemon, http};
 
-/// Run for ever: deliver at once what is due, and tidy up
+/// Run for ever: take notifications over HTTP, deliver at once what is due, and tidy up
 ///
 /// For a service manager: stays in the foreground, logs where [log] says, and tells systemd when it is ready.
 /// What any process on this host enqueues is attempted within a fraction of a second. Passes of
@@ -17,7 +19,8 @@ use crate::daemon;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 a signal ended it, and everything is settled; 74 the store failed; 75 the store \
-        is busy, unreachable or full; 78 no channel can be used as configured."
+        is busy, unreachable or full, or somebody else listens where it should; 77 it may not listen there; \
+        78 no channel can be used as configured."
 )]
 pub struct DaemonArgs {}
 
@@ -35,10 +38,29 @@ impl From<daemon::Error> for Error {
             daemon::Error::NoChannel => {
                 Self::new(Exit::Config, error.to_string()).hint("`notifyctl config check` says what is wrong")
             }
-            daemon::Error::Store(error) => error.into(),
+            daemon::Error::Store(error) | daemon::Error::Http(http::Error::Store(error)) => error.into(),
+            daemon::Error::Http(error) => not_heard(&error),
             daemon::Error::Delivery(error) => error.into(),
             daemon::Error::Stopped(_) => Self::internal(error.to_string()),
             daemon::Error::System { .. } => Self::new(Exit::TempFail, error.to_string()),
         }
     }
+}
+
+/// Nobody could speak to it.
+fn not_heard(error: &http::Error) -> Error {
+    let (exit, hint) = match error {
+        http::Error::Listen { kind, .. } => match kind {
+            io::ErrorKind::AddrInUse => (
+                Exit::TempFail,
+                "another daemon may run already; http.listen and http.socket name the place, daemon.roles leaves it out",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                (Exit::NoPerm, "ports below 1024 are root's; name another place: http.listen, http.socket")
+            }
+            _ => (Exit::Config, "http.listen and http.socket say where to listen"),
+        },
+        _ => (Exit::TempFail, "the system is short of something; try again"),
+    };
+    Error::new(exit, error.to_string()).hint(hint)
 }

@@ -3,9 +3,9 @@
 use super::face::{Face, Paint, count};
 use super::selection::{FilterArgs, explain_empty};
 use super::table::{Column, Table};
-use super::{Context, Error, Exit, output, shapes};
+use super::{Context, Error, Exit, output};
 use crate::model::Status;
-use crate::store::{Access, Filter, Order, Page, Store};
+use crate::store::{Access, Filter, Order, Page, Store, shapes};
 use crate::{units, wire};
 
 /// List notifications

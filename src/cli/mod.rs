@@ -21,7 +21,6 @@ mod release;
 mod requeue;
 mod selection;
 mod send_pending;
-mod shapes;
 mod show;
 mod standing;
 mod status;

@@ -1,10 +1,9 @@
 //! `notifyctl show`: Show everything about a notification.
 
 use super::face::{self, Face, Paint, one_line};
-use super::{Context, Error, Exit, shapes, standing};
-use crate::channel;
-use crate::model::{Id, Outcome, Timestamp};
-use crate::store::Access;
+use super::{Context, Error, Exit, standing};
+use crate::model::{Id, Outcome, Timestamp, stable_id};
+use crate::store::{Access, shapes};
 use crate::{units, wire};
 
 /// Show everything about a notification
@@ -35,7 +34,7 @@ pub fn run(context: &mut Context, args: ShowArgs) -> Result<Exit, Error> {
         let last = store.attempts(id)?;
         let standing =
             standing::line(&row.summary, last.iter().rev().find(|one| one.ended_at.is_some()), &face);
-        let stable_id = channel::stable_id(&store_id, id);
+        let stable_id = stable_id(&store_id, id);
         let shape = shapes::notification(row, stable_id, last);
         if args.json {
             context.out.json(&shape)?;

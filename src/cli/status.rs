@@ -2,9 +2,9 @@
 
 use super::face::{self, Face, Paint, count, one_line};
 use super::table::{Column, Table};
-use super::{Context, Error, Exit, shapes, standing};
+use super::{Context, Error, Exit, standing};
 use crate::model::{Id, Status};
-use crate::store::{Access, Reader};
+use crate::store::{Access, Reader, shapes};
 use crate::{units, wire};
 
 /// Show how many notifications stand where
@@ -36,7 +36,7 @@ pub fn run(context: &mut Context, args: StatusArgs) -> Result<Exit, Error> {
         return show_batch(context, &batch(&*store, id)?, args.json, &face).map(|()| Exit::Ok);
     }
     if args.ids.is_empty() {
-        let status = shapes::status(&*store, &config, face.now)?;
+        let status = shapes::status(&*store, &config.configured(), config.store.url.to_string(), face.now)?;
         return show(context, args.json, &status, |status| lines(status, &face)).map(|()| Exit::Ok);
     }
     let mut missing = Vec::new();

@@ -9,6 +9,7 @@ use super::surroundings::Surroundings;
 use super::tables::{Channel, Tables};
 use super::{Backup, ChannelConfig, Config, Daemon, Defaults, Error, Log, Role, keys, of_kind};
 use crate::channel::{self, Kind, recipient};
+use crate::http::{self, Listen};
 use crate::model::{Limits, OnUnknown, Policy, RetrySchedule};
 use crate::store::{self, StoreUrl};
 use crate::units::Period;
@@ -72,8 +73,9 @@ pub fn build(document: &Document, tables: &mut Tables, around: &Surroundings) ->
     let log = Log { level: level.0.0, format: format.0, file: file.as_ref().map(|file| file.0.0.clone()) };
     let (daemon, retention) = (daemon(document, &tables.daemon)?, tables.retention.built());
     let backup = backup(document, &tables.backup)?;
+    let http = http(document, &tables.http, &daemon.roles)?;
     let file = document.file().map(Path::to_owned);
-    Ok(Config { file, store, defaults, limits, log, daemon, retention, backup, channels })
+    Ok(Config { file, store, defaults, limits, log, daemon, http, retention, backup, channels })
 }
 
 fn backup(document: &Document, raw: &raw::Backup) -> Result<Option<Backup>, Error> {
@@ -105,6 +107,35 @@ fn daemon(document: &Document, raw: &raw::Daemon) -> Result<Daemon, Error> {
         return Err(document.error(&["daemon", "roles"], &what));
     }
     Ok(Daemon { roles, drain: raw.drain.0 })
+}
+
+fn http(document: &Document, raw: &raw::Http, roles: &[Role]) -> Result<http::Options, Error> {
+    let socket = raw.socket.as_ref().map(|path| path.0.0.clone());
+    if let Some(path) = &socket {
+        let (long, most) = (path.as_os_str().len(), http::Options::SOCKET_PATH);
+        if long > most {
+            let what = format!("is a path of {long} bytes; the system takes at most {most} for a socket");
+            return Err(document.error(&["http", "socket"], &what));
+        }
+    }
+    if roles.contains(&Role::Http) && socket.is_none() && raw.listen.0 == Listen::Off {
+        let what =
+            "is \"off\" and no socket is named; say where to listen, or leave http out of daemon.roles";
+        return Err(document.error(&["http", "listen"], what));
+    }
+    for (key, number) in [("max_body", raw.max_body.0), ("max_connections", raw.max_connections.0)] {
+        if number == 0 {
+            return Err(document.error(&["http", key], "must be at least 1"));
+        }
+    }
+    Ok(http::Options {
+        listen: raw.listen.0,
+        socket,
+        loopback_without_token: raw.loopback_without_token.0,
+        max_body: raw.max_body.0,
+        max_connections: raw.max_connections.0,
+        max_pending: raw.max_pending.0,
+    })
 }
 
 /// `beside` is the folder in which the store lies.

@@ -86,6 +86,7 @@ impl Effective {
         add(&["limits"], values(&tables.limits)?);
         add(&["log"], values(&tables.log)?);
         add(&["daemon"], values(&tables.daemon)?);
+        add(&["http"], values(&tables.http)?);
         add(&["retention"], values(&tables.retention)?);
         add(&["backup"], values(&tables.backup)?);
         for (name, channel) in &tables.channels {

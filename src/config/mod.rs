@@ -11,6 +11,7 @@ mod of_kind;
 mod raw;
 mod retention;
 mod role;
+mod rows;
 mod surroundings;
 mod tables;
 
@@ -27,8 +28,10 @@ pub use document::Origin;
 pub use effective::{Effective, Entry};
 pub use retention::{Keep, LocalTime, Retention};
 pub use role::Role;
+pub use rows::{moment, unknown_user};
 
 use crate::channel;
+use crate::http;
 use crate::model::{Limits, Policy, Rate};
 use crate::store;
 use document::Document;
@@ -36,7 +39,8 @@ use surroundings::Surroundings;
 use tables::Tables;
 
 /// The tables that there are.
-const TABLES: [&str; 8] = ["store", "defaults", "limits", "log", "daemon", "retention", "backup", "channels"];
+const TABLES: [&str; 9] =
+    ["store", "defaults", "limits", "log", "daemon", "http", "retention", "backup", "channels"];
 
 /// The channel that is always there, and the default one unless said otherwise.
 const OUTBOX: &str = "outbox";
@@ -59,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// The long-running mode.
     pub daemon: Daemon,
+    /// The HTTP side of the long-running mode.
+    pub http: http::Options,
     /// How long what is settled is kept.
     pub retention: Retention,
     /// The copies that the daemon makes; `None` when it makes none.
@@ -103,7 +109,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// The roles for people: `sender, maintenance`.
+    /// The roles for people: `http, sender, maintenance`.
     #[must_use]
     pub fn roles_text(&self) -> String {
         let words: Vec<_> = self.roles.iter().map(Role::to_string).collect();

@@ -6,6 +6,8 @@ use std::str::FromStr;
 /// A part of what a daemon does; each can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Accepts notifications over HTTP, and answers what became of them.
+    Http,
     /// Delivers what is due.
     Sender,
     /// Removes what its retention has run out for.
@@ -14,12 +16,13 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 2] = [Self::Sender, Self::Maintenance];
+    pub const ALL: [Self; 3] = [Self::Http, Self::Sender, Self::Maintenance];
 
     /// The word used in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Http => "http",
             Self::Sender => "sender",
             Self::Maintenance => "maintenance",
         }

@@ -23,6 +23,8 @@ pub struct Tables {
     pub log: raw::Log,
     /// `[daemon]`
     pub daemon: raw::Daemon,
+    /// `[http]`
+    pub http: raw::Http,
     /// `[retention]`
     pub retention: raw::Retention,
     /// `[backup]`
@@ -60,6 +62,7 @@ impl Tables {
         let limits = document.read(&about("limits", "[limits]"), tree.remove("limits"))?;
         let log = document.read(&about("log", "[log]"), tree.remove("log"))?;
         let daemon = document.read(&about("daemon", "[daemon]"), tree.remove("daemon"))?;
+        let http = document.read(&about("http", "[http]"), tree.remove("http"))?;
         let retention = document.read(&about("retention", "[retention]"), tree.remove("retention"))?;
         let backup = document.read(&about("backup", "[backup]"), tree.remove("backup"))?;
         let mut channels = BTreeMap::new();
@@ -75,7 +78,7 @@ impl Tables {
             common: raw::Common { kind: Some(Word(Kind::File)), ..raw::Common::default() },
             of_kind: OfKind::File(raw::File::default()),
         });
-        Ok(Self { store, defaults, limits, log, daemon, retention, backup, channels })
+        Ok(Self { store, defaults, limits, log, daemon, http, retention, backup, channels })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::delivery;
+use crate::http;
 use crate::store::{self, Stopped};
 
 /// Why a daemon cannot start, or cannot go on.
@@ -17,6 +18,9 @@ pub enum Error {
     /// The sender could not go on.
     #[error(transparent)]
     Delivery(delivery::Error),
+    /// It cannot take requests.
+    #[error(transparent)]
+    Http(#[from] http::Error),
     /// The store's thread is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),

@@ -5,12 +5,13 @@
 //!
 //! | role | what it does |
 //! | --- | --- |
+//! | `http` | takes notifications over HTTP, and answers what became of them ([`crate::http`]) |
 //! | `sender` | delivers what is due, at once ([`crate::delivery::run`]) |
 //! | `maintenance` | removes what its retention has run out for, once a day; one process on a store at a time |
 //!
 //! | signal | what happens |
 //! | --- | --- |
-//! | TERM, INT | drains: nothing more is claimed, what has not begun goes back, what is under way may end within `[daemon] drain`; a second one abandons that too |
+//! | TERM, INT | drains: no more connections are taken, what was asked is answered; nothing more is claimed, what has not begun goes back, what is under way may end within `[daemon] drain`; a second one abandons that too |
 //! | HUP | reads the configuration, and takes it if all of it can be used; else the old one holds, and the log says why |
 //!
 //! With a new configuration a new run begins at once, and the one before ends what it has under way: for as
@@ -23,6 +24,7 @@ mod maintenance;
 mod manager;
 mod sender;
 mod signals;
+mod web;
 
 use std::time::Duration;
 
@@ -31,11 +33,13 @@ pub use error::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
+use crate::http::Server;
 use crate::store::{self, Access, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
 use sender::Runs;
 use signals::{Signal, Signals};
+use web::Wake;
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::daemon";
@@ -73,6 +77,8 @@ struct Daemon {
     /// Without a sender: what says that it lives.
     presence: Option<Box<dyn Worker>>,
     maintenance: Option<Maintenance>,
+    http: Option<Server>,
+    wake: Wake,
     manager: Manager,
 }
 
@@ -87,8 +93,14 @@ impl Daemon {
             true => Some(Maintenance::start(&config)?),
             false => None,
         };
+        let wake = Wake::default();
+        // Before anything is sent: where nobody can listen, nothing is half begun.
+        let http = match config.daemon.roles.contains(&Role::Http) {
+            true => Some(web::start(&config, &wake)?),
+            false => None,
+        };
         let (runs, presence) = (Runs::of(&config, SystemClock.now()), None);
-        let mut daemon = Self { config, store, signals, runs, presence, maintenance, manager };
+        let mut daemon = Self { config, store, signals, runs, presence, maintenance, http, wake, manager };
         if daemon.config.daemon.roles.contains(&Role::Sender) {
             daemon.send().await?;
         } else {
@@ -110,7 +122,7 @@ impl Daemon {
         if lanes.is_empty() {
             return Err(Error::NoChannel);
         }
-        self.runs.begin(&self.store, lanes, self.config.daemon.drain, self.manager).await
+        self.runs.begin(&self.store, lanes, self.config.daemon.drain, self.manager, &self.wake).await
     }
 
     async fn conduct(mut self, reload: &Reload) -> Result<(), Error> {
@@ -154,6 +166,7 @@ impl Daemon {
         let new = reload().map_err(|error| error.to_string())?;
         for (what, changed) in [
             ("[store]", new.store != self.config.store),
+            ("[http]", new.http != self.config.http),
             ("[log]", new.log != self.config.log),
             ("[daemon] roles", new.daemon.roles != self.config.daemon.roles),
         ] {
@@ -166,11 +179,14 @@ impl Daemon {
             if let Some(error) = unfit.first() {
                 return Err(error.to_string());
             }
-            let begun = self.runs.begin(&self.store, lanes, new.daemon.drain, self.manager).await;
+            let begun = self.runs.begin(&self.store, lanes, new.daemon.drain, self.manager, &self.wake).await;
             begun.map_err(|error| error.to_string())?;
         }
         if let Some(maintenance) = &self.maintenance {
             maintenance.reload(&new);
+        }
+        if let Some(http) = &self.http {
+            http.reload(web::rules(&new));
         }
         self.config = new;
         Ok(())
@@ -181,14 +197,20 @@ impl Daemon {
         log::info!(target: LOG_TARGET, "draining");
         self.manager.stopping();
         self.runs.drain();
+        let bound = self.config.daemon.drain;
+        let mut answering = self.http.take().map(|http| Box::pin(http.stop(bound)));
         let mut outcome = Ok(());
-        while !self.runs.all_ended() {
+        while !self.runs.all_ended() || answering.is_some() {
             tokio::select! {
+                () = async { answering.as_mut().expect("asked before").await }, if answering.is_some() => {
+                    answering = None;
+                }
                 (_, ended) = self.runs.ended() => {
                     outcome = outcome.and(ended.map(drop).map_err(Error::Delivery));
                 }
                 signal = self.signals.next() => if signal == Signal::Stop {
                     self.runs.abandon();
+                    answering = None;
                 },
             }
         }

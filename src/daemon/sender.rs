@@ -9,6 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::manager::Manager;
+use super::web::Wake;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -86,6 +87,7 @@ impl Runs {
         lanes: Vec<Lane>,
         drain: Duration,
         manager: Manager,
+        ring: &Wake,
     ) -> Result<(), Error> {
         let (worker, name) = self.appear(store).await?;
         let stop = Stop {
@@ -96,6 +98,7 @@ impl Runs {
             patience: PATIENCE,
         };
         let wake = Arc::new(Notify::new());
+        ring.set(&wake);
         let number = worker.id();
         let engine = Engine {
             store: store.clone(),

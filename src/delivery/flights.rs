@@ -8,8 +8,8 @@ use super::courier::unknown;
 use super::outbox::Origin;
 use super::places::Flight;
 use super::round::is_trouble;
-use crate::channel::{self, Envelope};
-use crate::model::{Reason, Verdict};
+use crate::channel::Envelope;
+use crate::model::{Reason, Verdict, stable_id};
 use crate::store::{Claimed, Identity};
 
 impl Conductor {
@@ -161,7 +161,7 @@ impl Conductor {
 fn envelope(claimed: &mut Claimed, identity: &Identity) -> Envelope {
     Envelope {
         id: claimed.id,
-        stable_id: channel::stable_id(&identity.store_id, claimed.id),
+        stable_id: stable_id(&identity.store_id, claimed.id),
         message_domain: identity.message_domain.clone(),
         channel: claimed.channel.clone(),
         attempt: claimed.attempt,

@@ -17,7 +17,7 @@ pub mod token;
 
 pub use breaker::Breaker;
 pub use event::{Cursor, Event, EventFilter, EventKind};
-pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems};
+pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems, stable_id};
 pub use outcome::{Outcome, Reason, Scope, Verdict};
 pub use priority::Priority;
 pub use rate::{Rate, RateWindow};

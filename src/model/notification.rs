@@ -6,6 +6,13 @@ use super::time::Timestamp;
 /// A notification's number in its store: positive, rising, never used again.
 pub type Id = i64;
 
+/// The part of `Message-ID` and `webhook-id` that names a notification: the same on every attempt, and
+/// different in every store.
+#[must_use]
+pub fn stable_id(store_id: &str, id: Id) -> String {
+    format!("{id}-{store_id}")
+}
+
 /// What is to be told, and to whom; the part that leaves the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Content {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A call that failed. Nothing of it was done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{doing} {path}: {what}", path = .path.display())]
 pub struct Error {
     /// What was being done, such as `open database`.

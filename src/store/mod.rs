@@ -12,6 +12,7 @@ mod error;
 mod handle;
 pub mod params;
 pub mod rows;
+pub mod shapes;
 pub mod sqlite;
 mod tokens;
 mod turn;
@@ -25,12 +26,13 @@ pub use bite::Bite;
 pub use error::{Error, ErrorKind, Result};
 pub use handle::{Handle, Stopped};
 pub use params::{
-    Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Purge, Selection, Settlement,
+    Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Portion, Purge, Selection,
+    Settlement,
 };
 pub use rows::{
     Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed, Counts, Due,
     Enqueued, Events, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan, RateState,
-    Space, Summary, TableStats, User,
+    Space, Summary, TableStats, Taken, User,
 };
 pub use tokens::{NewToken, Token, Tokens};
 pub use turn::Turn;
@@ -84,6 +86,11 @@ pub trait Writer: Send {
         key_expires_at: Timestamp,
         new: &[NewNotification],
     ) -> Result<Vec<Enqueued>>;
+
+    /// Accepts the requests that came together, each whole or not at all, and answers in the same order. A known key
+    /// answers as in [`Writer::enqueue`] when the notification says the same (but for its times), else its
+    /// request is refused.
+    fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>>;
 
     /// Accepts one row after another until `rows` says commit or roll back; constant memory. `None` when
     /// it was rolled back, or when there was no row at all.

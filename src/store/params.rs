@@ -157,6 +157,17 @@ pub enum Next {
     RollBack,
 }
 
+/// The notifications of one request: all of them are accepted, or none.
+#[derive(Debug, Clone, Default)]
+pub struct Portion {
+    /// At least one.
+    pub new: Vec<NewNotification>,
+    /// When the keys used in it expire.
+    pub key_expires_at: Timestamp,
+    /// Where it came from, when they are to be a batch.
+    pub batch: Option<String>,
+}
+
 /// One bite of a purge.
 #[derive(Debug, Clone)]
 pub struct Purge {

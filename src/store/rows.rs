@@ -36,6 +36,25 @@ pub struct BatchReceipt {
     pub known: u64,
 }
 
+/// The answer to a [`super::Portion`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// All of them are there.
+    Whole {
+        /// Their batch, when they are one. When every key was known, that of the first use.
+        batch: Option<Id>,
+        /// One for each, in order.
+        new: Vec<Enqueued>,
+    },
+    /// None was accepted: a key was used before for a notification that says something else.
+    Conflict {
+        /// Which of them, from 0.
+        position: usize,
+        /// The notification of the first use; `None` when that is an earlier one of the same request.
+        id: Option<Id>,
+    },
+}
+
 /// A notification as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {

@@ -20,6 +20,7 @@ pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
 pub use event::{Event, Gap, Sight, mask};
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
+pub use receipt::{Accepted, AcceptedBatch};
 pub use status::{Batch, ChannelStatus, Counts, Pass, Status, Worker};
 pub use steering::{Check, Fate, Finding, Purge, Steered, TableStats};
 pub use token::Token;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use notifyctl::model::Status;
 use serde_json::Value;
 
-use crate::daemon::{Daemon, running, until};
+use crate::daemon::running;
 use crate::support::Sandbox;
+use crate::support::daemon::{Daemon, until};
 use crate::support::queue::{Queue, now, plain};
 
 /// Runs `check` and gives its exit code and its lines.
@@ -111,10 +112,10 @@ fn who_delivers_is_seen_while_it_lives_and_missed_when_it_is_gone() {
     let (code, lines) = check(&sandbox, &["--sender-silent", "1m"]);
     assert_eq!(code, 0, "{lines:?}");
     let shown = sandbox.ok(&["status"]);
-    let process = format!(":{}, sender and maintenance, since", daemon.id());
+    let process = format!(":{}, http and sender and maintenance, since", daemon.id());
     assert!(shown.contains("daemon") && shown.contains(&process), "{shown}");
     let value: Value = serde_json::from_str(&sandbox.ok(&["status", "--json"])).expect("JSON");
-    assert_eq!(value["workers"][0]["roles"], serde_json::json!(["sender", "maintenance"]));
+    assert_eq!(value["workers"][0]["roles"], serde_json::json!(["http", "sender", "maintenance"]));
     assert!(value["sender_seen_at"].is_string() && value["workers"][0]["hangs"] == false, "{value}");
     // Under a new configuration it is still one.
     daemon.signal("-HUP");

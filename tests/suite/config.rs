@@ -297,7 +297,14 @@ fn show_says_what_holds_and_where_it_comes_from() {
 
     [daemon]
     drain = "8s" # default
-    roles = ["sender", "maintenance"] # default
+    roles = ["http", "sender", "maintenance"] # default
+
+    [http]
+    listen = "127.0.0.1:8025" # default
+    loopback_without_token = false # default
+    max_body = "16MiB" # default
+    max_connections = 4096 # default
+    max_pending = 1000000 # default
 
     [retention]
     at = "02:00" # default

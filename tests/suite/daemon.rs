@@ -1,81 +1,9 @@
 //! `notifyctl daemon` as a service manager and a shell beside it meet it.
 
-use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::Sandbox;
-
-/// Longer than anything here takes, shorter than the daemon's own next look at everything (a minute).
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A daemon, and what it tells its service manager; killed when dropped.
-pub struct Daemon {
-    process: Child,
-    manager: UnixDatagram,
-}
-
-impl Daemon {
-    /// Starts it, and waits until it says that it is ready.
-    pub fn start(sandbox: &Sandbox) -> Self {
-        Self::start_with(sandbox, &[])
-    }
-
-    /// The same, with these variables besides.
-    pub fn start_with(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Self {
-        let address = sandbox.path().join("manager");
-        let _ = std::fs::remove_file(&address);
-        let manager = UnixDatagram::bind(&address).expect("a socket of our own");
-        manager.set_read_timeout(Some(PATIENCE)).expect("set the patience");
-        let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
-        let process = sandbox
-            .notifyctl()
-            .args(["daemon", "--log-level", "debug"])
-            .envs(variables.iter().copied())
-            .env("NOTIFY_SOCKET", &address)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .expect("start the daemon");
-        let daemon = Self { process, manager };
-        daemon.hears("READY=1");
-        daemon
-    }
-
-    /// Waits until it tells its manager so.
-    pub fn hears(&self, state: &str) {
-        let mut told = [0; 4096];
-        loop {
-            let length = self.manager.recv(&mut told).unwrap_or_else(|error| panic!("no {state}: {error}"));
-            if String::from_utf8_lossy(&told[..length]).lines().any(|line| line == state) {
-                return;
-            }
-        }
-    }
-
-    pub fn signal(&self, name: &str) {
-        let kill = std::process::Command::new("kill").args([name, &self.process.id().to_string()]).status();
-        assert!(kill.expect("run kill").success());
-    }
-
-    /// Its process.
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Waits for its end, and gives the exit code.
-    pub fn ended(mut self) -> Option<i32> {
-        self.process.wait().expect("wait for the daemon").code()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use crate::support::daemon::{Daemon, until};
 
 /// A channel of kind `exec` called `name`, whose program is this shell line.
 pub fn running(name: &str, line: &str) -> String {
@@ -102,15 +30,6 @@ pub fn status_of(sandbox: &Sandbox, id: &str) -> String {
 
 pub fn log(sandbox: &Sandbox) -> String {
     std::fs::read_to_string(sandbox.path().join("log")).expect("read the log")
-}
-
-/// Looks every few milliseconds until it is so.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -251,6 +170,8 @@ fn two_daemons_and_a_pass_on_one_store_send_each_notification_once() {
 #[test]
 fn without_a_channel_that_can_be_used_it_does_not_start() {
     let sandbox = sandbox("[channels.outbox]\nkind = \"webhook\"\nurl_file = \"/nowhere\"\n");
-    let stderr = sandbox.fails(78, &["daemon"]);
+    let output = Daemon::command(&sandbox).output().expect("run it");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{stderr}");
     assert!(stderr.contains("/nowhere") && stderr.contains("config check"), "{stderr}");
 }

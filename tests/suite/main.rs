@@ -16,6 +16,7 @@ mod enqueue;
 mod events;
 mod exec;
 mod fuzz;
+mod http;
 mod interop;
 mod looking;
 mod maildir;

@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use crate::daemon::{Daemon, enqueue, log, running, until};
+use crate::daemon::{enqueue, log, running};
 use crate::support::Sandbox;
+use crate::support::daemon::{Daemon, until};
 
 /// Looks once, by a clock that shows this instant (seconds since 1970) in this zone.
 fn look_at(sandbox: &Sandbox, zone: &str, instant: i64) {

@@ -49,6 +49,12 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["channel"]),
     ("tokio_rustls", &["channel"]),
     ("minijinja", &["channel"]),
+    ("axum", &["http"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
+    ("http_body_util", &["http"]),
+    ("tower", &["http"]),
+    ("tower_http", &["http"]),
     ("env_logger", &["cli"]),
     // Whoever knows it could wait: `model` and `config` decide, and run nothing.
     ("tokio", &["cli", "daemon", "delivery", "http", "cache", "store", "channel"]),

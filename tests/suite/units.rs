@@ -73,7 +73,7 @@ impl<'a> Supervisor<'a> {
             .collect::<String>()
             .replace(PROGRAM, env!("CARGO_BIN_EXE_notifyctl"))
             .replace("/var/log", &path)
-            .replace("environment=", &format!("environment=NOTIFYCTL_CONFIG=\"{path}/notifyctl.toml\","));
+            .replace("environment=", &format!("environment=NOTIFYCTL_HTTP__LISTEN=\"127.0.0.1:0\",NOTIFYCTL_CONFIG=\"{path}/notifyctl.toml\","));
         assert!(program.contains("NOTIFYCTL_CONFIG") && program.contains(&format!("stdout_logfile={path}/")));
         let head = format!(
             "[supervisord]\nlogfile={path}/supervisord.log\npidfile={path}/supervisord.pid\nchildlogdir={path}\n\

@@ -1,6 +1,7 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
 pub mod channels;
+pub mod daemon;
 pub mod hand;
 pub mod http_sink;
 pub mod mail_server;

@@ -12,9 +12,9 @@ use limits::{Limits, State};
 use report::Report;
 
 use super::face::{count, one_line};
-use super::{Context, Error, Exit, shapes};
+use super::{Context, Error, Exit};
 use crate::model::{Status, Timestamp};
-use crate::store::{Access, Space};
+use crate::store::{Access, Space, shapes};
 use crate::{units, wire};
 
 /// Say to a monitoring system whether all is well
@@ -123,7 +123,7 @@ fn look(context: &mut Context, args: &CheckArgs) -> Result<(Report, String), Err
     let config = context.config()?.clone();
     let store = context.store(Access::Read)?;
     let now = context.now();
-    let mut status = shapes::status(&*store, &config, now)?;
+    let mut status = shapes::status(&*store, &config.configured(), config.store.url.to_string(), now)?;
     for name in &args.channels {
         if !status.channels.contains_key(name) {
             return Err(Error::new(Exit::NoInput, format!("there is no channel {}", one_line(name))));

@@ -183,7 +183,7 @@ impl EnqueueArgs {
                 Err(problem) => return Err(problems::refused(&[problem])),
             },
         };
-        match problems::unknown_channel(config, name) {
+        match config.unknown_channel(name) {
             None => Ok(()),
             Some(what) => Err(Error::new(exit, format!("{where_from}: {what}"))),
         }

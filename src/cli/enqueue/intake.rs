@@ -1,18 +1,10 @@
 //! The answers that rows ask for, from this host: configured channels, known users, files, the local time zone.
 
 use super::files::Folder;
-use super::problems::unknown_channel;
-use crate::channel;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::model::{Attachment, Problem, Timestamp};
 use crate::store::{self, Access, ErrorKind, Store};
-use crate::units;
-use crate::wire::row::{Intake, Terms};
-
-/// What holds for every row of one command.
-pub fn terms(config: &Config, now: Timestamp) -> Terms {
-    Terms { now, limits: config.limits, channel: config.defaults.channel.clone(), ttl: config.defaults.ttl }
-}
+use crate::wire::row::Intake;
 
 /// The intake of the shell.
 pub struct Shell<'a> {
@@ -63,20 +55,11 @@ impl<'a> Shell<'a> {
 
 impl Intake for Shell<'_> {
     fn route(&mut self, channel: &str) -> Result<&[String], Problem> {
-        match self.config.channels.get(channel) {
-            Some(channel) => Ok(&channel.to),
-            None => {
-                let what = unknown_channel(self.config, channel).unwrap_or_default();
-                Err(Problem::new("channel", what))
-            }
-        }
+        self.config.route(channel)
     }
 
     fn recipient(&mut self, channel: &str, recipient: &str) -> Result<String, Problem> {
-        match self.config.channels.get(channel) {
-            Some(channel) => channel::recipient::check(&channel.options, recipient),
-            None => Err(Problem::new("channel", "is not configured")),
-        }
+        self.config.recipient(channel, recipient)
     }
 
     fn user(&mut self, id: &str) -> Result<String, Problem> {
@@ -90,10 +73,7 @@ impl Intake for Shell<'_> {
                 self.known = Some((id.to_owned(), recipient.clone()));
                 Ok(recipient)
             }
-            Ok(None) => Err(Problem::new(
-                "user_id",
-                "is not a known user; name a recipient, or run `notifyctl user set ID --to RECIPIENT`",
-            )),
+            Ok(None) => Err(config::unknown_user()),
             Err(error) => {
                 self.trouble = Some(error);
                 Err(Problem::new("user_id", "cannot be looked up"))
@@ -102,8 +82,7 @@ impl Intake for Shell<'_> {
     }
 
     fn at(&mut self, text: &str) -> Result<Timestamp, Problem> {
-        units::at(text, self.now, &chrono::Local)
-            .map_err(|error| Problem::new("not_before", error.to_string()))
+        config::moment(text, self.now)
     }
 
     fn file(&mut self, path: &str) -> Result<Attachment, Problem> {

@@ -1,7 +1,7 @@
 //! One notification per recipient, from options and a message.
 
 use super::args::EnqueueArgs;
-use super::intake::{Shell, terms};
+use super::intake::Shell;
 use super::{message, problems};
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit};
@@ -43,7 +43,7 @@ fn enqueue(
         false => message::message_unread(args)?,
     });
     let mut intake = Shell::new(config, now, None);
-    let accepted = row.into_new(&terms(config, now), &mut intake);
+    let accepted = row.into_new(&config.terms(now), &mut intake);
     if let Some(error) = intake.trouble() {
         return Err(error.into());
     }

@@ -4,9 +4,7 @@ use std::fmt;
 
 use crate::cli::output::say;
 use crate::cli::{Error, Exit};
-use crate::config::Config;
 use crate::model::Problem;
-use crate::wire::nearest;
 
 /// The failure of one that was given by options: every problem, each on a line of its own.
 pub fn refused(found: &[Problem]) -> Error {
@@ -38,20 +36,6 @@ fn option_of(field: &str) -> &str {
         "key" => "--key",
         other => other,
     }
-}
-
-/// Why `name` is no channel, with the one that was probably meant; `None` when it is one.
-pub fn unknown_channel(config: &Config, name: &str) -> Option<String> {
-    if config.channels.contains_key(name) {
-        return None;
-    }
-    let names = || config.channels.keys().map(String::as_str);
-    let meant = match nearest(name, names()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
-    };
-    let name: String = name.chars().take(40).collect();
-    Some(format!("`{}` is not a configured channel; {meant}", name.escape_debug()))
 }
 
 /// A text from outside on its way to a terminal: control characters are shown, not obeyed.

@@ -6,11 +6,11 @@ pub use obstacles::idle_since;
 use obstacles::{Facts, obstacles};
 
 use super::face::{Face, Paint, one_line};
-use super::{Context, Error, Exit, shapes, standing};
+use super::{Context, Error, Exit, standing};
 use crate::channel::Kind;
 use crate::config::Config;
 use crate::model::{Id, Status, Timestamp};
-use crate::store::{self, Access, Reader};
+use crate::store::{self, Access, Reader, shapes};
 use crate::wire::{self, Obstacle};
 
 /// Say why a notification has not been sent yet

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::channel::Kind;
 use crate::cli::face::{Face, count, one_line};
-use crate::cli::{shapes, standing, status};
+use crate::cli::{standing, status};
 use crate::model::{Priority, Status, Timestamp};
-use crate::store;
+use crate::store::{self, shapes};
 use crate::units;
 use crate::wire::{self, Obstacle};
 

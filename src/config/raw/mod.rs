@@ -12,13 +12,14 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 
-pub use value::{Number, OneOrMany, REDACTED, Secret, Word};
+pub use value::{Number, OneOrMany, REDACTED, Secret, Switch, Word};
 pub use word::{AbsolutePath, Level, Sender};
 
 use super::{Keep, LocalTime, LogFormat, Role};
 use crate::channel::file::Format;
 use crate::channel::smtp::{Mechanism, Tls};
 use crate::channel::{Kind, exec, webhook};
+use crate::http::{self, Listen};
 use crate::model::{Limits, OnUnknown, Rate, RetrySchedule};
 use crate::store::StoreUrl;
 use crate::units::{Period, Size};
@@ -96,6 +97,34 @@ impl Default for Daemon {
     fn default() -> Self {
         // Supervisors kill ten seconds after their signal unless they are told otherwise.
         Self { roles: OneOrMany(Role::ALL.map(Word).to_vec()), drain: Period(Duration::from_secs(8)) }
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    pub listen: Word<Listen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<Word<AbsolutePath>>,
+    pub loopback_without_token: Switch,
+    pub max_body: Size,
+    pub max_connections: Number<usize>,
+    pub max_pending: Number<u64>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let http::Options { listen, loopback_without_token, max_body, max_connections, max_pending, .. } =
+            http::Options::default();
+        Self {
+            listen: Word(listen),
+            socket: None,
+            loopback_without_token: Switch(loopback_without_token),
+            max_body: Size(max_body),
+            max_connections: Number(max_connections),
+            max_pending: Number(max_pending),
+        }
     }
 }
 

@@ -77,6 +77,40 @@ impl<T: FromStr + TryFrom<i64>> Visitor<'_> for NumberVisitor<T> {
     }
 }
 
+/// `true` or `false`. The word in a string is one too: the environment knows nothing but strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch(pub bool);
+
+impl Serialize for Switch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SwitchVisitor)
+    }
+}
+
+struct SwitchVisitor;
+
+impl Visitor<'_> for SwitchVisitor {
+    type Value = Switch;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false")
+    }
+
+    fn visit_bool<E: Error>(self, is: bool) -> Result<Switch, E> {
+        Ok(Switch(is))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Switch, E> {
+        text.parse().map(Switch).map_err(|_| E::custom(format_args!("`{text}` is neither true nor false")))
+    }
+}
+
 /// One string or a list of them; shown as a list unless it is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOrMany<T>(pub Vec<T>);

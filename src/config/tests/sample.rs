@@ -63,6 +63,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("limits", table(keys::of::<raw::MessageLimits>())),
         ("log", table(keys::of::<raw::Log>())),
         ("daemon", table(keys::of::<raw::Daemon>())),
+        ("http", table(keys::of::<raw::Http>())),
         ("retention", table(keys::of::<raw::Retention>())),
         ("backup", table(keys::of::<raw::Backup>())),
         ("channels.relay", channel(keys::of::<raw::Smtp>())),

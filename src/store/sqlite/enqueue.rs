@@ -1,12 +1,14 @@
 //! Accepting notifications: one by one with their keys, or as a batch in constant memory.
 
+use std::collections::HashMap;
+
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::content;
 use super::counters::Counters;
 use super::sql::sql;
+use super::{content, read};
 use crate::model::{Attachment, Id, NewNotification, Timestamp};
-use crate::store::{BatchReceipt, Enqueued, NewBatch, Next};
+use crate::store::{BatchReceipt, Enqueued, NewBatch, Next, Portion, Taken};
 
 /// How many expired keys each use of a key removes.
 const KEYS_FORGOTTEN: i64 = 4;
@@ -41,8 +43,7 @@ pub(super) fn load(
 ) -> rusqlite::Result<Loaded> {
     // Its own row is written last: a page that is in the log already and changes again makes SQLite read all that
     // was written after it once more.
-    let id = connection.prepare_cached(sql!("batch_next"))?.query_row([], |row| row.get(0)).optional()?;
-    let mut receipt = BatchReceipt { id: id.unwrap_or(1), created: 0, known: 0 };
+    let mut receipt = BatchReceipt { id: next_batch(connection)?, created: 0, known: 0 };
     let mut entry = Entry::new(connection, now, batch.key_expires_at, Some(receipt.id))?;
     let mut ids: Option<(Id, Id)> = None;
     loop {
@@ -60,16 +61,55 @@ pub(super) fn load(
             Next::Commit | Next::RollBack => return Ok(Loaded::Nothing),
         }
     }
-    let (first, last) = ids.unzip();
-    connection.prepare_cached(sql!("batch_create"))?.execute(params![
-        receipt.id,
-        now,
-        batch.source,
-        first,
-        last
-    ])?;
+    create_batch(connection, (receipt.id, now, &batch.source), ids.unzip())?;
     entry.counters.write(connection)?;
     Ok(Loaded::Whole(receipt))
+}
+
+/// Accepts `portions` in the transaction that is open.
+pub(super) fn portions(
+    connection: &Connection,
+    now: Timestamp,
+    portions: &[Portion],
+) -> rusqlite::Result<Vec<Taken>> {
+    let mut entry = Entry::new(connection, now, now, None)?;
+    let taken = portions.iter().map(|portion| entry.take(portion)).collect::<rusqlite::Result<_>>()?;
+    entry.counters.write(connection)?;
+    Ok(taken)
+}
+
+fn next_batch(connection: &Connection) -> rusqlite::Result<Id> {
+    let id = connection.prepare_cached(sql!("batch_next"))?.query_row([], |row| row.get(0)).optional()?;
+    Ok(id.unwrap_or(1))
+}
+
+/// `first` and `last` are the ids of those that are new.
+fn create_batch(
+    connection: &Connection,
+    (id, now, source): (Id, Timestamp, &str),
+    (first, last): (Option<Id>, Option<Id>),
+) -> rusqlite::Result<()> {
+    let mut create = connection.prepare_cached(sql!("batch_create"))?;
+    create.execute(params![id, now, source, first, last]).map(drop)
+}
+
+/// The keys of a request that were used before.
+#[derive(Default)]
+struct Known<'n> {
+    /// Key and recipient, with the position of their first use in this request.
+    here: HashMap<(&'n str, &'n str), usize>,
+    /// How many of them will not be new.
+    repeated: usize,
+    /// The batch of the first use of one.
+    batch: Option<Id>,
+}
+
+/// Whether both say the same, but for their times: those that are told as a wait differ each time.
+fn is_same(one: &NewNotification, other: &NewNotification) -> bool {
+    one.channel == other.channel
+        && one.user_id == other.user_id
+        && one.priority == other.priority
+        && one.content == other.content
 }
 
 /// What all that is accepted in one transaction has in common.
@@ -93,15 +133,66 @@ impl<'c> Entry<'c> {
         Ok(Self { connection, now, key_expires_at, batch, insert, counters: Counters::at(now) })
     }
 
+    /// Looks at every key first: a request that is refused has written nothing.
+    fn take(&mut self, portion: &Portion) -> rusqlite::Result<Taken> {
+        let mut known = Known::default();
+        for (position, new) in portion.new.iter().enumerate() {
+            if let Some(conflict) = self.look(&mut known, &portion.new, position, new)? {
+                return Ok(conflict);
+            }
+        }
+        self.key_expires_at = portion.key_expires_at;
+        self.batch = match (&portion.batch, known.repeated < portion.new.len()) {
+            (Some(_), true) => Some(next_batch(self.connection)?),
+            _ => None,
+        };
+        let new = portion.new.iter().map(|one| self.accept(one)).collect::<rusqlite::Result<Vec<_>>>()?;
+        if let (Some(id), Some(source)) = (self.batch, &portion.batch) {
+            let created = || new.iter().filter(|one| one.created).map(|one| one.id);
+            let (first, last) = (created().next(), created().next_back());
+            create_batch(self.connection, (id, self.now, source), (first, last))?;
+        }
+        let batch = self.batch.take().or(known.batch.filter(|_| portion.batch.is_some()));
+        Ok(Taken::Whole { batch, new })
+    }
+
+    /// Notes whether the key of `new` was used before; answers when it was used for something else.
+    fn look<'n>(
+        &self,
+        known: &mut Known<'n>,
+        all: &'n [NewNotification],
+        position: usize,
+        new: &'n NewNotification,
+    ) -> rusqlite::Result<Option<Taken>> {
+        let Some(key) = &new.idempotency_key else { return Ok(None) };
+        if let Some(&first) = known.here.get(&(key.as_str(), new.content.recipient.as_str())) {
+            known.repeated += 1;
+            return Ok((!is_same(&all[first], new)).then_some(Taken::Conflict { position, id: None }));
+        }
+        known.here.insert((key, &new.content.recipient), position);
+        let Some(id) = self.find(key, new)? else { return Ok(None) };
+        known.repeated += 1;
+        // What was purged cannot say any more what it was.
+        let Some(old) = read::get(self.connection, id)? else { return Ok(None) };
+        known.batch = known.batch.or(old.summary.batch_id);
+        let same = old.summary.channel == new.channel
+            && old.summary.user_id == new.user_id
+            && old.summary.priority == new.priority
+            && old.content == new.content;
+        Ok((!same).then_some(Taken::Conflict { position, id: Some(id) }))
+    }
+
+    fn find(&self, key: &str, new: &NewNotification) -> rusqlite::Result<Option<Id>> {
+        let mut find = self.connection.prepare_cached(sql!("key_find"))?;
+        find.query_row(params![key, new.content.recipient, self.now], |row| row.get(0)).optional()
+    }
+
     fn accept(&mut self, new: &NewNotification) -> rusqlite::Result<Enqueued> {
         let Self { connection, now, key_expires_at, .. } = *self;
-        if let Some(key) = &new.idempotency_key {
-            let mut find = connection.prepare_cached(sql!("key_find"))?;
-            let known =
-                find.query_row(params![key, new.content.recipient, now], |row| row.get(0)).optional()?;
-            if let Some(id) = known {
-                return Ok(Enqueued { id, created: false });
-            }
+        if let Some(key) = &new.idempotency_key
+            && let Some(id) = self.find(key, new)?
+        {
+            return Ok(Enqueued { id, created: false });
         }
         let id = self.insert(new)?;
         if let Some(key) = &new.idempotency_key {

@@ -46,8 +46,8 @@ use self::sql::sql;
 use super::{
     Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error,
     ErrorKind, Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, Next,
-    Notification, Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Summary,
-    TableStats, Turn, User, Worker, Writer,
+    Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, Result, Selection, Space,
+    Summary, TableStats, Taken, Turn, User, Worker, Writer,
 };
 use crate::model::{Cursor, EventFilter, EventKind, Id, NewNotification, Timestamp};
 
@@ -252,6 +252,11 @@ impl Writer for Sqlite {
         new: &[NewNotification],
     ) -> Result<Vec<Enqueued>> {
         let work = |connection: &Connection| enqueue::enqueue(connection, now, key_expires_at, new);
+        self.write_hard("enqueue into", work, || ())
+    }
+
+    fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>> {
+        let work = |connection: &Connection| enqueue::portions(connection, now, portions);
         self.write_hard("enqueue into", work, || ())
     }
 

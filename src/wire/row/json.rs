@@ -22,9 +22,18 @@ pub fn parse(text: &str) -> Row {
     match read {
         Ok(()) => builder.finish(),
         Err(error) => {
-            let what = format!("is not JSON: {} (column {})", said(&error), error.column());
+            let what = format!("is not JSON: {}", said_where(&error));
             Row::torn(Problem::new("row", what))
         }
+    }
+}
+
+/// What serde_json says, with the line (unless there is but one) and the column.
+#[must_use]
+pub fn said_where(error: &serde_json::Error) -> String {
+    match error.line() {
+        0 | 1 => format!("{} (column {})", said(error), error.column()),
+        line => format!("{} (line {line}, column {})", said(error), error.column()),
     }
 }
 

@@ -15,7 +15,7 @@ pub use accept::{Intake, NewRow, Terms};
 pub use attachment::{RowAttachment, media_type};
 pub use build::Builder;
 pub use field::Field;
-pub use json::parse;
+pub use json::{parse, said_where};
 
 use crate::model::{Priority, Problem};
 

@@ -35,7 +35,13 @@ pub fn part(ground: &Ground) -> Vec<Finding> {
 /// A daemon that stood still for longer than its lease goes on under a new name, in the same process.
 fn a_daemon_that_slept(ground: &Ground) -> Finding {
     let sandbox = ground.sandbox(|_| "[channels.run]\nkind = \"exec\"\ncommand = [\"/bin/true\"]\n".into());
-    let mut daemon = sandbox.notifyctl().arg("daemon").stderr(Stdio::null()).spawn().expect("a daemon");
+    let mut daemon = sandbox
+        .notifyctl()
+        .arg("daemon")
+        .env("NOTIFYCTL_HTTP__LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a daemon");
     let sends = || {
         sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "x"]);
         wait_until("it is sent", || sandbox.store().counts().expect("count").of(Status::Pending) == 0);

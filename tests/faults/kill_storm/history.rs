@@ -154,7 +154,7 @@ fn renamed(
 ) -> usize {
     let pairs = ids.iter().zip(numbers);
     let other = pairs.filter(|(id, n)| {
-        let stable_id = notifyctl::channel::stable_id(&history.store_id, **id);
+        let stable_id = notifyctl::model::stable_id(&history.store_id, **id);
         copies.get(n).is_some_and(|copies| copies[0].stable_id != stable_id)
     });
     other.count()

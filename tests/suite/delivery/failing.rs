@@ -9,8 +9,8 @@ use notifyctl::model::{Cursor, EventFilter, Id, NewNotification, Timestamp};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
     Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next,
-    Notification, Orphan, Page, PassRecord, Purge, Purged, Reader, Result, Selection, Space, Store, Summary,
-    TableStats, Token, Tokens, Turn, User, Worker, Writer,
+    Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, Result, Selection, Space, Store,
+    Summary, TableStats, Taken, Token, Tokens, Turn, User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -43,6 +43,10 @@ impl Writer for Failing {
         new: &[NewNotification],
     ) -> Result<Vec<Enqueued>> {
         self.store.enqueue(now, until, new)
+    }
+
+    fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>> {
+        self.store.enqueue_portions(now, portions)
     }
 
     fn enqueue_batch(

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use notifyctl::channel::stable_id;
-use notifyctl::model::{Content, Id, NewNotification, Outcome, Status};
+use notifyctl::model::{Content, Id, NewNotification, Outcome, Status, stable_id};
 use notifyctl::store::{Attempt, Notification};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use crate::cli::Error;
 use crate::cli::enqueue::files::Folder;
-use crate::cli::enqueue::intake::{Shell, terms};
+use crate::cli::enqueue::intake::Shell;
 use crate::config::Config;
 use crate::model::{Problem, Timestamp};
 use crate::wire::row::{NewRow, Row, Terms};
@@ -17,7 +17,7 @@ pub struct Desk<'a> {
 impl<'a> Desk<'a> {
     /// A desk that completes rows by `defaults` and lets them name files in `folder`.
     pub fn new(config: &'a Config, now: Timestamp, folder: Option<Folder>, defaults: Row) -> Self {
-        Self { terms: terms(config, now), intake: Shell::new(config, now, folder), defaults }
+        Self { terms: config.terms(now), intake: Shell::new(config, now, folder), defaults }
     }
 
     /// The notifications of a row, or what is wrong with it.

@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
-use crate::model::{Status, Timestamp};
-use crate::store::{self, Reader};
+use super::{self as store, Reader};
+use crate::model::{Rate, Status, Timestamp};
 use crate::wire;
 
+/// What is configured of a channel, as far as `status` tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Configured<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// `smtp`, `webhook`, `exec` or `file`.
+    pub kind: &'static str,
+    /// Its limits.
+    pub rates: &'a [Rate],
+}
+
 /// A notification as lists show it.
+#[must_use]
 pub fn summary(row: store::Summary) -> wire::Summary {
     wire::Summary {
         id: row.id,
@@ -28,6 +39,7 @@ pub fn summary(row: store::Summary) -> wire::Summary {
 }
 
 /// A notification, whole.
+#[must_use]
 pub fn notification(
     row: store::Notification,
     stable_id: String,
@@ -73,6 +85,7 @@ fn attempt(row: store::Attempt) -> wire::Attempt {
 }
 
 /// A batch with its counts.
+#[must_use]
 pub fn batch(row: store::Batch) -> wire::Batch {
     wire::Batch {
         id: row.id,
@@ -110,6 +123,9 @@ fn worker(row: store::LiveWorker, now: Timestamp) -> wire::Worker {
 }
 
 /// When somebody who delivers was seen last: the sign of life of one who lives, or the end of a pass.
+///
+/// # Errors
+/// When the store cannot be read.
 pub fn sender_seen_at(reader: &dyn Reader, now: Timestamp) -> store::Result<Option<Timestamp>> {
     let live = reader.workers()?.into_iter().filter(|worker| worker.sends() && !worker.hangs);
     let ended = reader.last_pass()?.map(|pass| pass.ended_at);
@@ -117,11 +133,13 @@ pub fn sender_seen_at(reader: &dyn Reader, now: Timestamp) -> store::Result<Opti
 }
 
 /// Since when and why a channel is held.
+#[must_use]
 pub fn hold(state: &store::ChannelState) -> Option<wire::Hold> {
     state.held.clone().map(|(since, reason)| wire::Hold { since, reason })
 }
 
 /// What a channel's trouble still keeps back; `None` when nothing does and the next attempt is not a probe.
+#[must_use]
 pub fn trouble(state: &store::ChannelState, now: Timestamp) -> Option<wire::Trouble> {
     let breaker = &state.breaker;
     let ahead = |at: Option<Timestamp>| at.filter(|at| *at > now);
@@ -135,8 +153,9 @@ pub fn trouble(state: &store::ChannelState, now: Timestamp) -> Option<wire::Trou
 }
 
 /// How far a channel's rates are used: as configured, or as last used when the channel is not configured.
+#[must_use]
 pub fn rates(
-    configured: Option<&[crate::model::Rate]>,
+    configured: Option<&[Rate]>,
     state: Option<&store::ChannelState>,
     now: Timestamp,
 ) -> Vec<wire::Rate> {
@@ -145,7 +164,7 @@ pub fn rates(
         return used.iter().map(|row| rate(row, now)).collect();
     };
     let unused = |&rate| store::RateState { rate, used: 0, next_free_at: now };
-    let found = |wanted: &crate::model::Rate| used.iter().find(|row| row.rate == *wanted).cloned();
+    let found = |wanted: &Rate| used.iter().find(|row| row.rate == *wanted).cloned();
     configured.iter().map(|wanted| rate(&found(wanted).unwrap_or_else(|| unused(wanted)), now)).collect()
 }
 
@@ -158,8 +177,16 @@ fn rate(row: &store::RateState, now: Timestamp) -> wire::Rate {
     }
 }
 
-/// The whole store at a glance: every channel that is configured or was ever used.
-pub fn status(reader: &dyn Reader, config: &Config, now: Timestamp) -> store::Result<wire::Status> {
+/// The whole store at a glance: every channel that is configured or was ever used. `place` is the store's URL.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn status(
+    reader: &dyn Reader,
+    configured: &[Configured<'_>],
+    place: String,
+    now: Timestamp,
+) -> store::Result<wire::Status> {
     let (counts, due, states) = (reader.counts()?, reader.due(now)?, reader.channels(now)?);
     let mut status = wire::Status {
         counts: wire::Counts::default(),
@@ -171,13 +198,13 @@ pub fn status(reader: &dyn Reader, config: &Config, now: Timestamp) -> store::Re
         last_pass: reader.last_pass()?.map(pass),
         workers: reader.workers()?.into_iter().map(|row| worker(row, now)).collect(),
         sender_seen_at: sender_seen_at(reader, now)?,
-        store: config.store.url.to_string(),
+        store: place,
         at: now,
     };
-    for (name, configured) in &config.channels {
-        let channel = status.channels.entry(name.clone()).or_default();
-        channel.kind = Some(configured.options.kind().to_string());
-        channel.rates = rates(Some(&configured.rates), None, now);
+    for one in configured {
+        let channel = status.channels.entry(one.name.to_owned()).or_default();
+        channel.kind = Some(one.kind.to_owned());
+        channel.rates = rates(Some(one.rates), None, now);
     }
     for (name, row) in counts.channels {
         let channel = status.channels.entry(name).or_default();
@@ -194,7 +221,7 @@ pub fn status(reader: &dyn Reader, config: &Config, now: Timestamp) -> store::Re
         channel.next_due_at = row.next_due_at;
     }
     for state in states {
-        let configured = config.channels.get(&state.channel).map(|channel| channel.rates.as_slice());
+        let configured = configured.iter().find(|one| one.name == state.channel).map(|one| one.rates);
         let channel = status.channels.entry(state.channel.clone()).or_default();
         channel.held = hold(&state);
         channel.trouble = trouble(&state, now);

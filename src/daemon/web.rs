@@ -1,0 +1,107 @@
+//! The role that takes requests over HTTP: what it is handed of the configuration and of the store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Error, LOG_TARGET};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config};
+use crate::http::{Bell, Parts, Rules, Server};
+use crate::model::{Problem, Timestamp};
+use crate::store::{self, Access, Reader, shapes};
+use crate::wire;
+use crate::wire::row::{Intake, Terms};
+
+/// How many connections are read on.
+const READERS: usize = 2;
+
+/// Listens, and answers from now on; rings `wake` when something was enqueued.
+pub(super) fn start(config: &Config, wake: &Wake) -> Result<Server, Error> {
+    let open = |access| store::open(&config.store, access, SystemClock.now());
+    let wake = wake.clone();
+    let server = Server::start(Parts {
+        options: config.http.clone(),
+        store: open(Access::Existing)?,
+        readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
+        rules: rules(config),
+        bell: Arc::new(move || wake.ring()) as Bell,
+    })?;
+    if let Some(address) = server.address() {
+        log::info!(target: LOG_TARGET, address:% = address; "listening");
+    }
+    if let Some(socket) = &config.http.socket {
+        log::info!(target: LOG_TARGET, socket:% = socket.display(); "listening");
+    }
+    Ok(server)
+}
+
+/// What rows are held to by `config`.
+pub(super) fn rules(config: &Config) -> Arc<dyn Rules> {
+    Arc::new(Configured(config.clone()))
+}
+
+/// Rings the run that claims now, if there is one.
+#[derive(Clone, Default)]
+pub(super) struct Wake(Arc<Mutex<Option<Arc<Notify>>>>);
+
+impl Wake {
+    /// Rings this one from now on.
+    pub(super) fn set(&self, notify: &Arc<Notify>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(notify));
+    }
+
+    fn ring(&self) {
+        if let Some(notify) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            notify.notify_one();
+        }
+    }
+}
+
+/// The rules of a configuration.
+struct Configured(Config);
+
+impl Rules for Configured {
+    fn terms(&self, now: Timestamp) -> Terms {
+        self.0.terms(now)
+    }
+
+    fn key_window(&self) -> Duration {
+        self.0.defaults.key_window
+    }
+
+    fn intake<'a>(&'a self, now: Timestamp, users: &'a HashMap<String, String>) -> Box<dyn Intake + 'a> {
+        Box::new(Desk { config: &self.0, now, users })
+    }
+
+    fn status(&self, reader: &dyn Reader, now: Timestamp) -> store::Result<wire::Status> {
+        shapes::status(reader, &self.0.configured(), self.0.store.url.to_string(), now)
+    }
+}
+
+/// The intake of one request. It takes no paths: whoever speaks HTTP may not read this host's files.
+struct Desk<'a> {
+    config: &'a Config,
+    now: Timestamp,
+    users: &'a HashMap<String, String>,
+}
+
+impl Intake for Desk<'_> {
+    fn route(&mut self, channel: &str) -> Result<&[String], Problem> {
+        self.config.route(channel)
+    }
+
+    fn recipient(&mut self, channel: &str, recipient: &str) -> Result<String, Problem> {
+        self.config.recipient(channel, recipient)
+    }
+
+    fn user(&mut self, id: &str) -> Result<String, Problem> {
+        self.users.get(id).cloned().ok_or_else(config::unknown_user)
+    }
+
+    fn at(&mut self, text: &str) -> Result<Timestamp, Problem> {
+        config::moment(text, self.now)
+    }
+}

@@ -1,0 +1,21 @@
+//! `GET /v1/batches/{id}`: how far many that came together are.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::App;
+use super::id::PathId;
+use super::problem::Problem;
+use crate::store::shapes;
+use crate::wire;
+
+/// Answers with the same as `notifyctl status --batch ID --json`.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Result<Json<wire::Batch>, Problem> {
+    let found = app.readers.call(move |reader| reader.batch(id)).await??;
+    found.map(shapes::batch).map(Json).ok_or_else(|| Problem::missing(format!("there is no batch {id}")))
+}

@@ -1,0 +1,70 @@
+//! Where connections come in: a TCP port, a Unix socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::Error;
+
+/// Listens on a TCP port.
+pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listen = || {
+        // tokio's own way sets SO_REUSEADDR, without which a restart would have to wait.
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| Error::listen(&address, &error))
+}
+
+/// How many connections wait in the system until they are taken.
+const BACKLOG: u32 = 1_024;
+
+/// A Unix socket; its file goes when it is dropped.
+pub(super) struct Socket {
+    pub(super) listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Listens on a Unix socket. A file that a daemon left behind is replaced, one that somebody listens on is not, and
+/// neither is anything that is no socket.
+pub(super) fn unix(path: &Path) -> Result<Socket, Error> {
+    let failed = |error: &io::Error| Error::listen(&path.display(), error);
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(&error)),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(failed(&io::Error::other(
+                "something else than a socket is there; it was left alone",
+            )));
+        }
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(failed(&io::ErrorKind::AddrInUse.into())),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(|error| failed(&error))?;
+            }
+            Err(error) => return Err(failed(&error)),
+        },
+    }
+    let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(|error| failed(&error))?;
+    Ok(Socket { listener, path: path.to_owned() })
+}
+
+/// Who may connect at all: its owner and its group. Who may speak is said by `access`.
+const MODE: u32 = 0o660;
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // One that is left behind is replaced by the next daemon.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

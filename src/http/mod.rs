@@ -1,0 +1,190 @@
+//! The HTTP side: what is accepted, and answered, over TCP and a Unix socket.
+//!
+//! Owns its connections, its requests and its threads: a runtime of its own, so that a flood of requests never
+//! stands in the way of the sender; one thread that writes, where all that waits becomes one transaction (group
+//! commit); a few that read. Deliberately knows no channel, no configuration and no delivery: what a row needs
+//! of them comes as [`Rules`], and whoever enqueues rings a [`Bell`].
+//!
+//! One file per resource; `router` names them all, each with the scope that it asks for (`access`).
+
+mod access;
+mod answer;
+mod batches;
+mod body;
+mod budget;
+mod error;
+mod health;
+mod id;
+mod listen;
+mod notifications;
+mod options;
+mod pending;
+mod problem;
+mod readers;
+mod router;
+mod serve;
+mod status;
+mod writer;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use error::Error;
+pub use options::{Listen, Options};
+
+use crate::clock::{Clock, SystemClock};
+use crate::model::Timestamp;
+use crate::store::{self, Reader, Store};
+use crate::wire;
+use crate::wire::row::{Intake, Terms};
+use budget::Budget;
+use pending::Pending;
+use readers::Readers;
+use writer::Writer;
+
+/// The target of every line that is logged here.
+pub const LOG_TARGET: &str = "notifyctl::http";
+
+/// The most threads that answer requests: beyond it they would only wait for the one that writes.
+const THREADS: usize = 4;
+
+/// What the configuration says of rows and of the store.
+pub trait Rules: Send + Sync {
+    /// What holds for every row that is taken at `now`.
+    fn terms(&self, now: Timestamp) -> Terms;
+    /// For how long a key is remembered.
+    fn key_window(&self) -> Duration;
+    /// The answers that rows ask for at `now`; `users` holds the recipient of each user that is known.
+    fn intake<'a>(&'a self, now: Timestamp, users: &'a HashMap<String, String>) -> Box<dyn Intake + 'a>;
+    /// The whole store at a glance.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn status(&self, reader: &dyn Reader, now: Timestamp) -> store::Result<wire::Status>;
+}
+
+/// Rung when something was enqueued.
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// All that the HTTP side needs.
+pub struct Parts {
+    /// What is configured of it.
+    pub options: Options,
+    /// The connection that is written on.
+    pub store: Box<dyn Store>,
+    /// Those that are read on, at least one.
+    pub readers: Vec<Box<dyn Store>>,
+    /// What is configured of the rest.
+    pub rules: Arc<dyn Rules>,
+    /// Who is told that something was enqueued.
+    pub bell: Bell,
+}
+
+/// The HTTP side, at work.
+pub struct Server {
+    /// `None` when it has been stopped.
+    runtime: Option<Runtime>,
+    app: Arc<App>,
+    tracker: TaskTracker,
+    address: Option<SocketAddr>,
+}
+
+/// What every request is answered with.
+struct App {
+    options: Options,
+    rules: RwLock<Arc<dyn Rules>>,
+    writer: Writer,
+    readers: Readers,
+    pending: Pending,
+    budget: Budget,
+    clock: SystemClock,
+    store_id: String,
+    /// The end has begun: connections are given up as soon as they have answered.
+    stopping: CancellationToken,
+}
+
+impl App {
+    fn rules(&self) -> Arc<dyn Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Server {
+    /// Listens, and answers from now on.
+    ///
+    /// # Errors
+    /// When it cannot listen where it should, or the system gives no thread.
+    pub fn start(parts: Parts) -> Result<Self, Error> {
+        let Parts { options, store, readers, rules, bell } = parts;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("http")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::system("start the threads of http", error))?;
+        let store_id = store.identity()?.store_id;
+        let readers =
+            Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
+        let writer =
+            Writer::start(store, bell).map_err(|error| Error::system("start a thread for writing", error))?;
+        let app = Arc::new(App {
+            rules: RwLock::new(rules),
+            writer,
+            readers,
+            pending: Pending::new(options.max_pending),
+            budget: Budget::new(options.max_body),
+            clock: SystemClock,
+            store_id,
+            stopping: CancellationToken::new(),
+            options,
+        });
+        let tracker = TaskTracker::new();
+        let address = {
+            let _inside = runtime.enter();
+            serve::start(&app, &tracker)?
+        };
+        Ok(Self { runtime: Some(runtime), app, tracker, address })
+    }
+
+    /// Where TCP connections are taken.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// What holds from now on.
+    pub fn reload(&self, rules: Arc<dyn Rules>) {
+        *self.app.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// Takes no more connections, and ends when what was asked has been answered, after `bound` at the latest.
+    pub async fn stop(mut self, bound: Duration) {
+        self.app.stopping.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(bound, self.tracker.wait()).await.is_err() {
+            log::warn!(target: LOG_TARGET, connections = self.tracker.len(); "cut off, the time to end is over");
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

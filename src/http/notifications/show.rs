@@ -1,0 +1,39 @@
+//! `GET /v1/notifications/{id}`: everything about one, with each of its attempts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::http::App;
+use crate::http::id::PathId;
+use crate::http::problem::Problem;
+use crate::model::{Id, stable_id};
+use crate::store::{self, Reader, shapes};
+use crate::wire;
+
+/// Answers with the same as `notifyctl show --json`.
+pub(in crate::http) async fn show(
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Result<Json<wire::Notification>, Problem> {
+    whole(&app, id).await?.map(Json).ok_or_else(|| unknown(id))
+}
+
+/// One notification, whole.
+pub(super) async fn whole(app: &App, id: Id) -> Result<Option<wire::Notification>, Problem> {
+    let found = app.readers.call(move |reader| read(reader, id)).await??;
+    let shape = |(row, attempts)| shapes::notification(row, stable_id(&app.store_id, id), attempts);
+    Ok(found.map(shape))
+}
+
+fn read(reader: &dyn Reader, id: Id) -> store::Result<Option<(store::Notification, Vec<store::Attempt>)>> {
+    let Some(row) = reader.get(id)? else { return Ok(None) };
+    let attempts = if row.summary.attempts > 0 { reader.attempts(id)? } else { Vec::new() };
+    Ok(Some((row, attempts)))
+}
+
+/// There is no such notification.
+pub(super) fn unknown(id: Id) -> Problem {
+    Problem::missing(format!("there is no notification {id}; a purge may have removed it"))
+}

@@ -1,0 +1,41 @@
+//! Every path, its methods, and the scope that each asks for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+
+use super::access::{Scope, needs};
+use super::problem::Problem;
+use super::{App, batches, health, notifications, status};
+
+/// The whole of it.
+pub(super) fn router(app: &Arc<App>) -> Router {
+    let enqueue = |methods| needs(Scope::Enqueue, app, methods);
+    let read = |methods| needs(Scope::Read, app, methods);
+    let admin = |methods| needs(Scope::Admin, app, methods);
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/v1/notifications", enqueue(post(notifications::enqueue)))
+        .route(
+            "/v1/notifications/{id}",
+            read(get(notifications::show)).merge(admin(delete(notifications::cancel))),
+        )
+        .route("/v1/notifications/{id}/requeue", admin(post(notifications::requeue)))
+        .route("/v1/batches/{id}", read(get(batches::show)))
+        .route("/v1/status", read(get(status::show)))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(Arc::clone(app))
+}
+
+async fn no_such_path() -> Problem {
+    Problem::missing("there is no such path; /v1/openapi.json names those that there are")
+}
+
+async fn no_such_method(request: Request) -> Problem {
+    let detail = format!("{} is not a method of this path; the header Allow names them", request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED).detail(detail)
+}

@@ -1,0 +1,161 @@
+//! Connections: taken while there is room, bounded in time, ended in order.
+//!
+//! A loop of our own, because `axum::serve` gives hyper no timer (no limit of time holds) and takes connections
+//! without end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::access::Peer;
+use super::listen::{self, Socket};
+use super::{App, Error, LOG_TARGET, Listen, answer, router};
+
+/// How long a new connection may say nothing: hyper's own limit begins with its first byte.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
+
+/// How long the head of a request may take, and how long a connection may be idle between two.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// The most headers of a request, and the most bytes of its head.
+const HEADERS: usize = 64;
+const HEAD_BYTES: usize = 64 << 10;
+
+/// How long it rests when a connection cannot be taken: there are too many open files, which takes time to pass.
+const REST: Duration = Duration::from_millis(100);
+
+/// What all connections have in common.
+struct Serving {
+    router: Router,
+    room: Arc<Semaphore>,
+    tracker: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// Listens where the options say; says at which TCP address.
+pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) -> Result<Option<SocketAddr>, Error> {
+    let options = &app.options;
+    let tcp = match options.listen {
+        Listen::At(address) => Some(listen::tcp(address)?),
+        Listen::Off => None,
+    };
+    let unix = options.socket.as_deref().map(listen::unix).transpose()?;
+    let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+    let serving = Arc::new(Serving {
+        router: router::router(app),
+        room: Arc::new(Semaphore::new(options.max_connections)),
+        tracker: tracker.clone(),
+        stopping: app.stopping.clone(),
+    });
+    if let Some(listener) = tcp {
+        let serving = Arc::clone(&serving);
+        tracker.spawn(async move {
+            while let Some((taken, room)) = serving.next(listener.accept()).await {
+                match taken {
+                    Ok((stream, address)) => serving.tcp(stream, address, room),
+                    Err(error) => rest(&error).await,
+                }
+            }
+        });
+    }
+    if let Some(socket) = unix {
+        tracker.spawn(async move {
+            let Socket { listener, .. } = &socket;
+            while let Some((taken, room)) = serving.next(listener.accept()).await {
+                match taken {
+                    Ok((stream, _)) => serving.unix(stream, room),
+                    Err(error) => rest(&error).await,
+                }
+            }
+        });
+    }
+    Ok(address)
+}
+
+/// One that was gone before it was taken is nobody's trouble.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind as Kind;
+    if matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted) {
+        return;
+    }
+    log::warn!(target: LOG_TARGET, "take a connection: {error}");
+    tokio::time::sleep(REST).await;
+}
+
+impl Serving {
+    /// The next connection, as soon as there is room for it; `None` at the end.
+    async fn next<T>(&self, accept: impl Future<Output = T>) -> Option<(T, OwnedSemaphorePermit)> {
+        let next = async {
+            let room = Arc::clone(&self.room).acquire_owned().await.ok()?;
+            Some((accept.await, room))
+        };
+        self.stopping.run_until_cancelled(next).await.flatten()
+    }
+
+    fn tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, room: OwnedSemaphorePermit) {
+        // Answers are small, and none is to wait for another.
+        let _ = stream.set_nodelay(true);
+        let serving = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut [0])).await;
+            if matches!(spoke, Ok(Ok(1..))) {
+                serving.converse(stream, Peer::Address(address)).await;
+            }
+            drop(room);
+        });
+    }
+
+    fn unix(self: &Arc<Self>, stream: UnixStream, room: OwnedSemaphorePermit) {
+        let serving = Arc::clone(self);
+        self.tracker.spawn(async move {
+            let spoke = tokio::time::timeout(FIRST_BYTE, stream.readable()).await;
+            if let (Ok(Ok(())), Ok(peer)) = (spoke, stream.peer_cred()) {
+                serving.converse(stream, Peer::User(peer.uid())).await;
+            }
+            drop(room);
+        });
+    }
+
+    /// Answers one request after another until either side has enough.
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let router = self.router.clone();
+            async move {
+                let request: Request = request.map(Body::new);
+                Ok::<_, std::convert::Infallible>(answer::answer(router, peer, request).await)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_headers(HEADERS)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            log::debug!(target: LOG_TARGET, peer:% = peer; "connection: {error}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A daemon of the test's own, and what it tells its service manager.
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Sandbox;
+
+/// Longer than anything takes here, shorter than the daemon's own next look at everything (a minute).
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A daemon, and what it tells its service manager; killed when dropped.
+pub struct Daemon {
+    process: Child,
+    manager: UnixDatagram,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it, and waits until it says that it is ready.
+    pub fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, &[])
+    }
+
+    /// The same, with these variables besides.
+    pub fn start_with(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Self {
+        let address = sandbox.path().join("manager");
+        let _ = std::fs::remove_file(&address);
+        let manager = UnixDatagram::bind(&address).expect("a socket of our own");
+        manager.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+        let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
+        let process = Self::command(sandbox)
+            .env("NOTIFY_SOCKET", &address)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .expect("start the daemon");
+        let log = sandbox.path().join("log");
+        let daemon = Self { process, manager, log };
+        daemon.hears("READY=1");
+        daemon
+    }
+
+    /// How it is started: with HTTP on a port that is free.
+    pub fn command(sandbox: &Sandbox) -> Command {
+        let mut command = sandbox.notifyctl();
+        command.args(["daemon", "--log-level", "debug"]).stdin(Stdio::null());
+        command.env("NOTIFYCTL_HTTP__LISTEN", "127.0.0.1:0");
+        command
+    }
+
+    /// Where it takes requests over TCP, as its log says.
+    pub fn address(&self) -> SocketAddr {
+        let log = std::fs::read_to_string(&self.log).expect("read the log");
+        let address = log.lines().find_map(|line| line.split_once("listening address=")).expect("it listens");
+        address.1.trim().parse().expect("an address")
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it tells its manager so.
+    pub fn hears(&self, state: &str) {
+        let mut told = [0; 4096];
+        loop {
+            let length = self.manager.recv(&mut told).unwrap_or_else(|error| panic!("no {state}: {error}"));
+            if String::from_utf8_lossy(&told[..length]).lines().any(|line| line == state) {
+                return;
+            }
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([name, &self.process.id().to_string()]).status();
+        assert!(kill.expect("run kill").success());
+    }
+
+    /// Waits for its end, and gives the exit code.
+    pub fn ended(mut self) -> Option<i32> {
+        self.process.wait().expect("wait for the daemon").code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Looks every few milliseconds until it is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
