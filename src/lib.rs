@@ -19,8 +19,9 @@
 //! | 3 | [`delivery`] | claim, attempt, settle; limits; the tally. The only place that loops |
 //! | 3 | [`http`] | what is accepted, and answered, over HTTP: connections, requests, group commit |
 //! | 2 | [`store`] | the durable truth: reading, writing and administering half; SQLite; migrations |
+//! | 2 | [`cache`] | Redis in front of the reading half: answers given again, never older than is said |
 //! | 2 | [`channel`] | how one envelope leaves the host, once, and what the answer means |
-//! | 1 | [`clock`], [`secret`], [`units`], [`wire`] | the time; values that never print; `"30s"` and `"50/10s"`; JSON shapes shown outside |
+//! | 1 | [`clock`], [`secret`], `tls`, [`units`], [`wire`] | the time; values that never print; whom TLS trusts; `"30s"` and `"50/10s"`; JSON shapes shown outside |
 //! | 0 | [`model`] | nouns, the status machine, retry arithmetic, rate windows, [`model::settle()`]: pure functions |
 //!
 //! Three seams carry the design:
@@ -97,6 +98,7 @@
 //!   [`store::StoreUrl`], one line in the conformance suite.
 //! - **A reason**: one line in [`model::outcome`]; it is then known to the store, the filters and the logs.
 
+pub mod cache;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -107,5 +109,6 @@ pub mod http;
 pub mod model;
 pub mod secret;
 pub mod store;
+mod tls;
 pub mod units;
 pub mod wire;

@@ -11,7 +11,6 @@ mod options;
 pub mod recipient;
 mod scrub;
 pub mod smtp;
-mod tls;
 pub mod webhook;
 
 use std::fmt;

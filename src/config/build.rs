@@ -74,8 +74,11 @@ pub fn build(document: &Document, tables: &mut Tables, around: &Surroundings) ->
     let (daemon, retention) = (daemon(document, &tables.daemon)?, tables.retention.built());
     let backup = backup(document, &tables.backup)?;
     let http = http(document, &tables.http, &daemon.roles)?;
+    let cache = super::cache::options(&tables.cache, database).map_err(|fault| {
+        document.error(&["cache"].into_iter().chain(fault.key).collect::<Vec<_>>(), &fault.what)
+    })?;
     let file = document.file().map(Path::to_owned);
-    Ok(Config { file, store, defaults, limits, log, daemon, http, retention, backup, channels })
+    Ok(Config { file, store, defaults, limits, log, daemon, http, retention, backup, cache, channels })
 }
 
 fn backup(document: &Document, raw: &raw::Backup) -> Result<Option<Backup>, Error> {

@@ -89,6 +89,7 @@ impl Effective {
         add(&["http"], values(&tables.http)?);
         add(&["retention"], values(&tables.retention)?);
         add(&["backup"], values(&tables.backup)?);
+        add(&["cache"], values(&tables.cache)?);
         for (name, channel) in &tables.channels {
             let mut all = values(&channel.common)?;
             all.extend(values(&channel.of_kind)?);

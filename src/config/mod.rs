@@ -4,6 +4,7 @@
 
 mod backup;
 mod build;
+mod cache;
 mod document;
 mod effective;
 mod keys;
@@ -39,8 +40,8 @@ use surroundings::Surroundings;
 use tables::Tables;
 
 /// The tables that there are.
-const TABLES: [&str; 9] =
-    ["store", "defaults", "limits", "log", "daemon", "http", "retention", "backup", "channels"];
+const TABLES: [&str; 10] =
+    ["store", "defaults", "limits", "log", "daemon", "http", "retention", "backup", "cache", "channels"];
 
 /// The channel that is always there, and the default one unless said otherwise.
 const OUTBOX: &str = "outbox";
@@ -69,6 +70,8 @@ pub struct Config {
     pub retention: Retention,
     /// The copies that the daemon makes; `None` when it makes none.
     pub backup: Option<Backup>,
+    /// Redis in front of reading; `None` without.
+    pub cache: Option<crate::cache::Options>,
     /// Every channel, by its name. Always holds at least `outbox`.
     pub channels: BTreeMap<String, ChannelConfig>,
 }

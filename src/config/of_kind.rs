@@ -145,12 +145,12 @@ fn missing(what: &str) -> Fault {
     Fault { key: None, what: what.to_owned() }
 }
 
-fn at(word: &Word<AbsolutePath>) -> Source {
+pub(super) fn at(word: &Word<AbsolutePath>) -> Source {
     Source::File(word.0.0.clone())
 }
 
 /// The one that is set, if any is.
-fn one_of<const N: usize>(
+pub(super) fn one_of<const N: usize>(
     places: [(&'static str, Option<Source>); N],
 ) -> Result<Option<(&'static str, Source)>, Fault> {
     let mut set = places.into_iter().filter_map(|(key, source)| Some((key, source?)));

@@ -29,6 +29,8 @@ pub struct Tables {
     pub retention: raw::Retention,
     /// `[backup]`
     pub backup: raw::Backup,
+    /// `[cache]`
+    pub cache: raw::Cache,
     /// `[channels.NAME]`, by name; `outbox` is always there.
     pub channels: BTreeMap<String, Channel>,
 }
@@ -65,6 +67,7 @@ impl Tables {
         let http = document.read(&about("http", "[http]"), tree.remove("http"))?;
         let retention = document.read(&about("retention", "[retention]"), tree.remove("retention"))?;
         let backup = document.read(&about("backup", "[backup]"), tree.remove("backup"))?;
+        let cache = document.read(&about("cache", "[cache]"), tree.remove("cache"))?;
         let mut channels = BTreeMap::new();
         if let Some(value) = tree.remove("channels") {
             document.table("channels", &value)?;
@@ -78,7 +81,7 @@ impl Tables {
             common: raw::Common { kind: Some(Word(Kind::File)), ..raw::Common::default() },
             of_kind: OfKind::File(raw::File::default()),
         });
-        Ok(Self { store, defaults, limits, log, daemon, http, retention, backup, channels })
+        Ok(Self { store, defaults, limits, log, daemon, http, retention, backup, cache, channels })
     }
 }
 

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("guard", 2),
     ("clock", 1),
     ("secret", 1),
+    ("tls", 1),
     ("units", 1),
     ("wire", 1),
     ("model", 0),
@@ -46,8 +47,11 @@ const CRATES: &[(&str, &[&str])] = &[
     // The configuration names senders, and an address is one type.
     ("lettre", &["channel", "config"]),
     ("reqwest", &["channel"]),
-    ("rustls", &["channel"]),
-    ("tokio_rustls", &["channel"]),
+    // The cache's link speaks TLS on a connection of its own.
+    ("rustls", &["cache", "channel", "tls"]),
+    ("tokio_rustls", &["channel", "tls"]),
+    ("redis", &["cache"]),
+    ("ring", &["cache"]),
     ("minijinja", &["channel"]),
     ("axum", &["http"]),
     ("hyper", &["http"]),

@@ -6,6 +6,7 @@ pub mod hand;
 pub mod http_sink;
 pub mod mail_server;
 pub mod queue;
+pub mod redis_server;
 pub mod smtp_peer;
 pub mod webhooks;
 

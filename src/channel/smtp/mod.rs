@@ -34,9 +34,9 @@ use self::login::Login;
 use self::opening::Opener;
 use self::pool::Pool;
 use self::transaction::Letter;
-use super::tls::Trust;
 use super::{Attempt, BuildError, Channel, Envelope, Supply, mail, recipient};
 use crate::model::Verdict;
+use crate::tls::Trust;
 
 /// A channel of kind `smtp`.
 pub struct Smtp {

@@ -19,8 +19,8 @@ use super::options::{Timeouts, Tls};
 use super::reply::{Broken, Features, Reply};
 use super::session::Session;
 use super::wire::Wire;
-use crate::channel::tls::Trust;
 use crate::model::{Reason, Verdict};
+use crate::tls::Trust;
 
 /// The most parts of one login: LOGIN has three.
 const LOGIN_STEPS: usize = 5;

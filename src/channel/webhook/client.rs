@@ -11,8 +11,8 @@ use rustls::AlertDescription;
 
 use super::body::Progress;
 use super::chain;
-use crate::channel::tls::{self, Trust};
 use crate::model::{Outcome, Reason, Verdict};
+use crate::tls::{self, Trust};
 
 /// The most time for looking up the name, connecting and agreeing on TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,11 +26,11 @@ use self::reply::Reply;
 use self::signature::Signer;
 use self::template::Template;
 use super::scrub::Scrub;
-use super::tls::Trust;
 use super::{Attempt, BuildError, Channel, Envelope};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Outcome, Reason, Verdict};
 use crate::secret::Source;
+use crate::tls::Trust;
 
 /// How much of a reply's body is read: enough for a JSON object that asks for patience.
 const REPLY_LIMIT: usize = 16 * 1024;

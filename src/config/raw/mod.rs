@@ -3,6 +3,7 @@
 //! What is `None` here has no default, or one that depends on other keys; `build` fills those in.
 //! Nothing is flattened: that would switch `deny_unknown_fields` off.
 
+mod cache;
 mod value;
 mod word;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde::{Deserialize, Serialize};
 
+pub use cache::Cache;
 pub use value::{Number, OneOrMany, REDACTED, Secret, Switch, Word};
 pub use word::{AbsolutePath, Level, Sender};
 

@@ -123,7 +123,7 @@ fn an_unknown_key_is_answered_with_place_and_suggestion() {
         ("\n[stor]", "n.toml:2: stor: is no key of the configuration; did you mean `store`?"),
         (
             "debug = true",
-            "n.toml:1: debug: is no key of the configuration; one of backup, channels, daemon, defaults, limits, log, retention, store",
+            "n.toml:1: debug: is no key of the configuration; one of backup, cache, channels, daemon, defaults, http, limits, log, retention, store",
         ),
         (
             "[channels.relay]\nkind = \"smtp\"\nhsot = \"x\"",

@@ -66,6 +66,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("http", table(keys::of::<raw::Http>())),
         ("retention", table(keys::of::<raw::Retention>())),
         ("backup", table(keys::of::<raw::Backup>())),
+        ("cache", table(keys::of::<raw::Cache>())),
         ("channels.relay", channel(keys::of::<raw::Smtp>())),
         ("channels.hook", channel(keys::of::<raw::Webhook>())),
         ("channels.program", channel(keys::of::<raw::Exec>())),
@@ -125,6 +126,7 @@ fn what_stands_behind_or_is_right_too() {
             Line::Table => table = text,
             Line::Or => {
                 let kind = match table {
+                    "[cache]" => "url = \"redis://localhost\"",
                     "[channels.relay]" => "kind = \"smtp\"\nhost = \"h\"\nuser = \"u\"",
                     _ if text.starts_with("body_file") => "kind = \"webhook\"\nurl = \"https://example.org\"",
                     _ => "kind = \"webhook\"",
@@ -135,7 +137,7 @@ fn what_stands_behind_or_is_right_too() {
             _ => {}
         }
     }
-    assert_eq!(tried, 8);
+    assert_eq!(tried, 11);
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! What became of this process's reads, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What became of reads since the process began; each read counts once in the first four.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) bypassed: AtomicU64,
+    pub(super) shared: AtomicU64,
+    pub(super) filled: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) errors: AtomicU64,
+    pub(super) foreign: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Answered by Redis.
+    pub hits: u64,
+    /// Answered by the store, under a lease.
+    pub misses: u64,
+    /// Answered by the store, leaving nothing behind: Redis away, behind, or somebody else about to fill.
+    pub bypassed: u64,
+    /// Answered by another read of the same that was under way.
+    pub shared: u64,
+    /// Values left in Redis.
+    pub filled: u64,
+    /// Values that came too late: what they say had changed since.
+    pub refused: u64,
+    /// Calls that came to nothing.
+    pub errors: u64,
+    /// Values that this store never wrote.
+    pub foreign: u64,
+}
+
+impl Counters {
+    /// The counters as they are now.
+    #[must_use]
+    pub fn now(&self) -> Counted {
+        Counted {
+            hits: self.hits.load(Relaxed),
+            misses: self.misses.load(Relaxed),
+            bypassed: self.bypassed.load(Relaxed),
+            shared: self.shared.load(Relaxed),
+            filled: self.filled.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            foreign: self.foreign.load(Relaxed),
+        }
+    }
+}
+
+/// One more.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,387 @@
+//! Redis in front of the store's reading half: answers that were given once are given again, sooner, and never
+//! older than is said.
+//!
+//! Owns what lies in Redis, how it is kept true, and when Redis is left alone. Knows neither how an answer is made
+//! (that is a [`Source`]) nor how changes of the store are kept (that is [`Changes`]); never writes to the store.
+//! Without `[cache] url` there is no cache, and not even a connection.
+//!
+//! # How it stays true
+//!
+//! What lies in Redis follows two rules ([`shelf`]). A task per process ([`follower`]) looks several times
+//! within `max_age` at what changed in the store, whichever process changed it, and tells Redis. A reader takes a value only
+//! from a Redis that knows every change which the store had at a moment at most `max_age` ago; that moment is the
+//! answer's age. Whatever else is so (no connection, Redis slow, full, flushed, restored, the follower late),
+//! the store is read, and nothing is left behind that could be wrong.
+//!
+//! # What it costs when Redis is ill
+//!
+//! A reader never connects; it waits `timeout` for one answer and drops the connection when there is none. After three
+//! failures in a row nobody asks for five seconds.
+
+mod breaker;
+mod counters;
+mod flights;
+pub mod follower;
+mod link;
+mod options;
+mod seal;
+pub mod shelf;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+pub use counters::{Counted, Counters};
+pub use follower::{Changed, Changes, Mark};
+pub use link::Failure;
+pub use options::{Options, Place, Way};
+pub use seal::Seal;
+pub use shelf::{Advanced, Found, Head, Lease};
+
+use crate::model::Id;
+use counters::count;
+use flights::{Flights, Part};
+use link::Link;
+
+/// The target of every line that is logged here.
+pub const LOG_TARGET: &str = "notifyctl::cache";
+
+/// The longest answer that is kept, in bytes; longer ones come from the store.
+pub const LONGEST: usize = 256 * 1024;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// One notification, as those see it who may see everything.
+    Notification(Id),
+    /// One notification without personal data.
+    Masked(Id),
+    /// The whole store at a glance; the number tells apart what differs by configuration.
+    Status(u64),
+}
+
+impl Key {
+    /// Every answer that changes with a notification.
+    fn of(id: Id) -> [Self; 2] {
+        [Self::Notification(id), Self::Masked(id)]
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Notification(id) => write!(f, "n:{id}"),
+            Self::Masked(id) => write!(f, "m:{id}"),
+            Self::Status(which) => write!(f, "s:{which:x}"),
+        }
+    }
+}
+
+/// For how long an answer may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// For `result_ttl`: it is settled. Telling of changes ends it earlier.
+    Settled,
+    /// For some seconds. Telling of changes ends it earlier.
+    Open,
+    /// For `max_age`: it changes with time, and without being told.
+    Moment,
+}
+
+/// How long [`Keep::Open`] is.
+const OPEN: Duration = Duration::from_secs(10);
+
+/// An answer, made from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// What is answered, ready to be sent.
+    pub body: Bytes,
+    /// For how long it may be kept.
+    pub keep: Keep,
+}
+
+/// Where answers come from when the cache has none. Each call reads the store anew.
+pub trait Source: Send + Sync + 'static {
+    /// Why there is no answer.
+    type Error: Send;
+
+    /// Makes the answer; `None` when there is nothing of that id.
+    fn load(&self, key: Key) -> impl Future<Output = Result<Option<Loaded>, Self::Error>> + Send;
+}
+
+/// An answer, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What is answered.
+    pub body: Bytes,
+    /// Where it comes from.
+    pub from: From,
+}
+
+/// Where an answer comes from. Its `Display` is the value of the header `Notifyctl-Cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Redis. Nothing in it is older than this.
+    Hit(Duration),
+    /// The store; it is in Redis from now on, unless it has changed since.
+    Miss,
+    /// The store; Redis has no part in it.
+    Bypass,
+    /// Another read of the same, which began this long ago.
+    Shared(Duration),
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit(age) => write!(f, "hit; age={}", age.as_millis()),
+            Self::Miss => f.write_str("miss"),
+            Self::Bypass => f.write_str("bypass"),
+            Self::Shared(age) => write!(f, "shared; age={}", age.as_millis()),
+        }
+    }
+}
+
+/// What lies in Redis, for one store.
+pub struct Shelf {
+    link: Link,
+    seal: Seal,
+    prefix: String,
+    head_ttl: Duration,
+    scripts: shelf::Scripts,
+}
+
+/// Answers from Redis where it has them, else from the store.
+pub struct Cache<S> {
+    source: Arc<S>,
+    on: Option<On>,
+}
+
+/// What there is when a cache is configured.
+struct On {
+    state: Arc<State>,
+    flights: Flights,
+    follower: AbortHandle,
+}
+
+/// What readers and the follower share.
+struct State {
+    shelf: Shelf,
+    result_ttl: Duration,
+    max_age: Duration,
+    /// What Redis has to know, and when the store was seen to hold nothing newer.
+    trust: Mutex<Option<Trust>>,
+    /// Since when this process's own writes are to be seen.
+    own_write: Mutex<Instant>,
+    /// Rings when the follower has something to do before its time.
+    wake: Notify,
+    counters: Counters,
+}
+
+/// What a reader goes by.
+#[derive(Debug, Clone)]
+struct Trust {
+    head: Head,
+    looked: Instant,
+}
+
+impl<S: Source> Cache<S> {
+    /// No cache: every answer comes from the store.
+    pub fn off(source: S) -> Self {
+        Self { source: Arc::new(source), on: None }
+    }
+
+    /// A cache on `shelf`, kept true by what `changes` tells. Needs a runtime; returns at once, and answers from the
+    /// store until Redis is there.
+    pub fn on(source: S, options: &Options, shelf: Shelf, changes: impl Changes) -> Self {
+        let source = Arc::new(source);
+        let state = Arc::new(State {
+            shelf,
+            result_ttl: options.result_ttl,
+            max_age: options.max_age,
+            trust: Mutex::new(None),
+            own_write: Mutex::new(Instant::now()),
+            wake: Notify::new(),
+            counters: Counters::default(),
+        });
+        let follower = tokio::spawn(follower::follow(Arc::clone(&state), Arc::clone(&source), changes));
+        let on = On { state, flights: Flights::default(), follower: follower.abort_handle() };
+        Self { source, on: Some(on) }
+    }
+
+    /// The answer for `key`; `None` when there is nothing of that id.
+    ///
+    /// # Errors
+    /// Those of the store. Redis gives none.
+    pub async fn get(&self, key: Key) -> Result<Option<Answer>, S::Error> {
+        let Some(on) = &self.on else { return self.bypass(key).await };
+        let not_before = on.state.own_write().max(on.state.oldest());
+        match on.flights.join(key, not_before) {
+            Part::First(landing) => {
+                let answer = on.state.read(&*self.source, key).await?;
+                landing.tell(answer.clone());
+                Ok(answer)
+            }
+            Part::Other(begun, mut result) => {
+                let told = result.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+                let from = told.as_ref().and_then(Option::as_ref).map(|answer| match answer.from {
+                    From::Hit(age) => From::Hit(age + begun.elapsed()),
+                    _ => From::Shared(begun.elapsed()),
+                });
+                match (told.flatten(), from) {
+                    (Some(answer), Some(from @ (From::Hit(age) | From::Shared(age))))
+                        if age <= on.state.max_age =>
+                    {
+                        count(&on.state.counters.shared);
+                        Ok(Some(Answer { from, ..answer }))
+                    }
+                    // It failed, found nothing, or took so long that its answer is old.
+                    _ => {
+                        count(&on.state.counters.bypassed);
+                        self.bypass(key).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// This process has just changed the store: its own readers are to see that, at once.
+    pub fn written(&self) {
+        if let Some(on) = &self.on {
+            *on.state.own_write.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            on.state.wake.notify_one();
+        }
+    }
+
+    /// What became of reads; `None` without a cache.
+    #[must_use]
+    pub fn counters(&self) -> Option<&Counters> {
+        self.on.as_ref().map(|on| &on.state.counters)
+    }
+
+    /// Whether answers can come from Redis now; `None` without a cache.
+    #[must_use]
+    pub fn works(&self) -> Option<bool> {
+        self.on.as_ref().map(|on| on.state.trusted().is_some() && on.state.shelf.is_connected())
+    }
+
+    async fn bypass(&self, key: Key) -> Result<Option<Answer>, S::Error> {
+        let loaded = self.source.load(key).await?;
+        Ok(loaded.map(|loaded| Answer { body: loaded.body, from: From::Bypass }))
+    }
+}
+
+impl<S> Drop for Cache<S> {
+    fn drop(&mut self) {
+        if let Some(on) = &self.on {
+            on.follower.abort();
+        }
+    }
+}
+
+impl State {
+    /// One read: from Redis if it may be trusted and has it, else from the store.
+    async fn read<S: Source>(self: &Arc<Self>, source: &S, key: Key) -> Result<Option<Answer>, S::Error> {
+        let found = match self.trusted() {
+            Some(trust) => (self.shelf.look_up(&trust.head, key).await).map(|found| (trust, found)),
+            None => Err(Failure::Skipped),
+        };
+        match found {
+            Ok((trust, Found::Value { bytes, left, of })) => {
+                // From the moment when the follower looked; or when it was read, for what changes without being told.
+                let age = trust.looked.elapsed().max(of.map_or(Duration::ZERO, |of| of.saturating_sub(left)));
+                if age <= self.max_age {
+                    count(&self.counters.hits);
+                    return Ok(Some(Answer { body: bytes.into(), from: From::Hit(age) }));
+                }
+            }
+            Ok((_, Found::Lease(lease))) => {
+                count(&self.counters.misses);
+                let begun = Instant::now();
+                let loaded = source.load(key).await;
+                let body = loaded.as_ref().ok().and_then(Option::clone);
+                tokio::spawn(Arc::clone(self).leave(lease, body, begun));
+                return Ok(loaded?.map(|loaded| Answer { body: loaded.body, from: From::Miss }));
+            }
+            Ok((_, Found::Busy)) => {}
+            Ok((_, Found::Behind)) => self.distrust(),
+            Ok((_, Found::Foreign)) => {
+                count(&self.counters.foreign);
+                log::warn!(target: LOG_TARGET, "Redis holds a value that this store never wrote; it was not used");
+            }
+            Err(Failure::Skipped) => {}
+            Err(failure) => {
+                count(&self.counters.errors);
+                log::debug!(target: LOG_TARGET, "look up: {failure}");
+                self.distrust();
+            }
+        }
+        count(&self.counters.bypassed);
+        let loaded = source.load(key).await?;
+        Ok(loaded.map(|loaded| Answer { body: loaded.body, from: From::Bypass }))
+    }
+
+    /// Reads again what changed, because somebody had asked for it: the next one to ask finds it.
+    async fn read_again<S: Source>(self: Arc<Self>, source: Arc<S>, keys: Vec<Key>) {
+        for key in keys {
+            let Some(trust) = self.trusted() else { return };
+            if let Ok(Found::Lease(lease)) = self.shelf.look_up(&trust.head, key).await {
+                let begun = Instant::now();
+                let loaded = source.load(key).await.ok().flatten();
+                Arc::clone(&self).leave(lease, loaded, begun).await;
+            }
+        }
+    }
+
+    /// Leaves what was loaded in Redis, if it still may; nobody waits for it.
+    async fn leave(self: Arc<Self>, lease: Lease, loaded: Option<Loaded>, begun: Instant) {
+        let loaded = loaded.filter(|loaded| loaded.body.len() <= LONGEST);
+        let ttl = loaded.as_ref().map(|loaded| match loaded.keep {
+            Keep::Settled => (self.result_ttl, None),
+            Keep::Open => (OPEN.min(self.result_ttl), None),
+            Keep::Moment => (self.max_age.saturating_sub(begun.elapsed()), Some(self.max_age)),
+        });
+        let left = match (&loaded, ttl) {
+            (Some(loaded), Some((ttl, bound))) if !ttl.is_zero() => {
+                self.shelf.fill(&lease, &loaded.body, ttl, bound).await
+            }
+            _ => return drop(self.shelf.give_back(&lease).await),
+        };
+        match left {
+            Ok(true) => count(&self.counters.filled),
+            Ok(false) => count(&self.counters.refused),
+            Err(Failure::Skipped) => {}
+            Err(_) => count(&self.counters.errors),
+        }
+    }
+
+    /// What to go by, unless it is too old, or older than a write of this process.
+    fn trusted(&self) -> Option<Trust> {
+        let not_before = self.own_write().max(self.oldest());
+        self.trust().clone().filter(|trust| trust.looked >= not_before)
+    }
+
+    fn distrust(&self) {
+        self.trust().take();
+        self.wake.notify_one();
+    }
+
+    /// How long ago the store may have been looked at.
+    fn oldest(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.max_age).unwrap_or(now)
+    }
+
+    fn own_write(&self) -> Instant {
+        *self.own_write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trust(&self) -> std::sync::MutexGuard<'_, Option<Trust>> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,274 @@
+//! Redis killed, stopped, flushed, full, answering nonsense: speed changes, answers do not.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use notifyctl::cache::{Cache, From, Key, Options};
+use tokio::time::Instant;
+
+use super::rows::{Rows, version};
+use super::{options, shelf_at, socket, until};
+use crate::support::redis_server::{RedisServer, free_port};
+
+const ROWS: i64 = 40;
+
+fn cache(rows: &Rows, options: &Options) -> Cache<Rows> {
+    Cache::on(rows.clone(), options, shelf_at(options), rows.clone())
+}
+
+/// Rows 1 to [`ROWS`], each written once.
+fn rows() -> Rows {
+    let rows = Rows::default();
+    for id in 1..=ROWS {
+        rows.write(id);
+    }
+    rows
+}
+
+/// Calls in tests that are not about time have all of it.
+fn patient(redis: &RedisServer) -> Options {
+    Options { timeout: Duration::from_secs(5), max_age: Duration::from_secs(2), ..options(&socket(redis)) }
+}
+
+async fn ask(cache: &Cache<Rows>, rows: &Rows, id: i64) -> From {
+    let asked = Instant::now();
+    let answer = cache.get(Key::Notification(id)).await.expect("never an error").expect("it exists");
+    rows.judge(id, asked, &answer);
+    answer.from
+}
+
+async fn until_hit(cache: &Cache<Rows>, rows: &Rows, id: i64) {
+    until("a hit", async || matches!(ask(cache, rows, id).await, From::Hit(_))).await;
+}
+
+#[tokio::test]
+async fn a_second_read_comes_from_redis_in_every_process_until_the_row_changes() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let (one, other) = (cache(&rows, &patient(&redis)), cache(&rows, &patient(&redis)));
+    until_hit(&one, &rows, 7).await;
+    until_hit(&other, &rows, 7).await;
+    let loads = rows.loads();
+    for _ in 0..20 {
+        assert!(matches!(ask(&one, &rows, 7).await, From::Hit(_)));
+        assert!(matches!(ask(&other, &rows, 7).await, From::Hit(_)));
+    }
+    assert_eq!(rows.loads(), loads, "the store was left alone");
+    rows.write(7);
+    until("both see the change", async || {
+        let seen = async |cache: &Cache<Rows>| {
+            version(7, &cache.get(Key::Notification(7)).await.unwrap().unwrap()) == 2
+        };
+        seen(&one).await && seen(&other).await
+    })
+    .await;
+    // What somebody had asked for is read again when it changes: the next one to ask finds it.
+    until_hit(&one, &rows, 7).await;
+    let loads = rows.loads();
+    rows.write(7);
+    until("read again by itself", async || rows.loads() > loads).await;
+    assert!(cache_says_nothing_of(&one, 10_000).await);
+}
+
+/// There is no answer about what does not exist, and none is kept.
+async fn cache_says_nothing_of(cache: &Cache<Rows>, id: i64) -> bool {
+    cache.get(Key::Notification(id)).await.expect("never an error").is_none()
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_cost_one_read_and_never_get_what_is_old() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let cache = Arc::new(cache(&rows, &patient(&redis)));
+    until_hit(&cache, &rows, 1).await;
+    rows.slow(Duration::from_millis(50));
+    let loads = rows.loads();
+    let asking = (0..50).map(|_| {
+        let (cache, rows) = (Arc::clone(&cache), rows.clone());
+        tokio::spawn(async move { ask(&cache, &rows, 9).await })
+    });
+    for one in asking.collect::<Vec<_>>() {
+        one.await.expect("an answer");
+    }
+    assert_eq!(rows.loads() - loads, 1);
+    assert!(cache.counters().expect("counters").now().shared >= 49);
+
+    // Whoever has written something waits for nobody's older read.
+    let (early, late) = (Arc::clone(&cache), Arc::clone(&cache));
+    let early = tokio::spawn(async move { early.get(Key::Notification(11)).await.unwrap().unwrap() });
+    until("under way", async || rows.loads() - loads == 2).await;
+    let written = rows.write(11);
+    cache.written();
+    assert_eq!(version(11, &late.get(Key::Notification(11)).await.unwrap().unwrap()), written);
+    early.await.expect("an answer");
+}
+
+#[tokio::test]
+async fn own_writes_are_seen_at_once() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let cache = cache(&rows, &patient(&redis));
+    for _ in 0..20 {
+        until_hit(&cache, &rows, 3).await;
+        let written = rows.write(3);
+        cache.written();
+        let answer = cache.get(Key::Notification(3)).await.unwrap().unwrap();
+        assert_eq!(version(3, &answer), written, "{}", answer.from);
+    }
+}
+
+#[tokio::test]
+async fn changes_that_nobody_remembers_end_everything_that_was_kept() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let first = cache(&rows, &patient(&redis));
+    until_hit(&first, &rows, 3).await;
+    drop(first);
+    // While no daemon runs, a pass changes the row, and so much else that the ring has lost it.
+    rows.write(3);
+    rows.forget();
+    let second = cache(&rows, &patient(&redis));
+    until("it works", async || second.works() == Some(true)).await;
+    assert_eq!(version(3, &second.get(Key::Notification(3)).await.unwrap().unwrap()), 2);
+    until_hit(&second, &rows, 3).await;
+}
+
+#[tokio::test]
+async fn what_a_purge_removed_is_gone_from_redis_too() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let cache = cache(&rows, &patient(&redis));
+    until_hit(&cache, &rows, 3).await;
+    rows.purge(3);
+    until("gone", async || cache_says_nothing_of(&cache, 3).await).await;
+    until_hit(&cache, &rows, 4).await;
+}
+
+#[tokio::test]
+async fn without_a_cache_every_answer_comes_from_the_store() {
+    let rows = rows();
+    let cache = Cache::off(rows.clone());
+    assert_eq!(ask(&cache, &rows, 1).await, From::Bypass);
+    assert!(cache.works().is_none() && cache.counters().is_none());
+    cache.written();
+}
+
+/// Sixteen readers and a writer while Redis is maltreated: each answer is judged, and timed.
+async fn under_load(redis_options: &Options, maltreat: impl AsyncFnOnce(&Cache<Rows>)) -> Vec<Duration> {
+    let rows = rows();
+    let cache = Arc::new(cache(&rows, redis_options));
+    let over = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..16)
+        .map(|reader| {
+            let (cache, rows, over) = (Arc::clone(&cache), rows.clone(), Arc::clone(&over));
+            tokio::spawn(async move {
+                let (mut times, mut id) = (Vec::new(), reader);
+                while !over.load(Ordering::Relaxed) {
+                    id = id % ROWS + 1;
+                    let asked = Instant::now();
+                    ask(&cache, &rows, id).await;
+                    times.push(asked.elapsed());
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                times
+            })
+        })
+        .collect();
+    let writer = {
+        let (rows, over) = (rows.clone(), Arc::clone(&over));
+        tokio::spawn(async move {
+            for id in (1..=ROWS).cycle() {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                rows.write(id);
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        })
+    };
+    maltreat(&cache).await;
+    over.store(true, Ordering::Relaxed);
+    writer.await.expect("the writer ends");
+    let mut times = Vec::new();
+    for reader in readers {
+        times.extend(reader.await.expect("every answer is right"));
+    }
+    times.sort_unstable();
+    assert!(times.len() > 500, "{} reads", times.len());
+    times
+}
+
+/// Hits rise from now on.
+async fn hits_rise(cache: &Cache<Rows>) {
+    let hits = || cache.counters().expect("counters").now().hits;
+    let before = hits();
+    until("hits", async || hits() > before + 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_answer() {
+    let mut redis = RedisServer::start("save 3600 1");
+    let options = options(&redis.url());
+    let times = under_load(&options, async |cache| {
+        hits_rise(cache).await;
+        redis.cli(&["FLUSHALL"]);
+        hits_rise(cache).await;
+        redis.cli(&["SCRIPT", "FLUSH"]);
+        redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        redis.cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+        redis.cli(&["SAVE"]);
+        hits_rise(cache).await;
+        redis.kill();
+        redis.start_again();
+        hits_rise(cache).await;
+        redis.signal("-STOP");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(cache.works(), Some(false));
+        redis.signal("-CONT");
+        hits_rise(cache).await;
+    })
+    .await;
+    // One answer in a hundred at most met a Redis that hung, and waited for it once.
+    let p99 = times[times.len() * 99 / 100];
+    assert!(p99 < options.timeout + Duration::from_millis(100), "p99 {p99:?} of {}", times.len());
+}
+
+#[tokio::test]
+async fn nobody_home_nonsense_and_silence_cost_little_and_change_nothing() {
+    let nobody = format!("redis://127.0.0.1:{}", free_port());
+    for (what, url) in
+        [("nobody", nobody), ("nonsense", peer(|_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()))]
+            .into_iter()
+            .chain([("silence", peer(|_| Vec::new())), ("lies", peer(|asked| b"+OK\r\n".repeat(asked)))])
+    {
+        let rows = rows();
+        let cache = cache(&rows, &options(&url));
+        let begun = Instant::now();
+        for n in 0..200 {
+            assert!(!matches!(ask(&cache, &rows, n % ROWS + 1).await, From::Hit(_)), "{what}");
+            rows.write(n % ROWS + 1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(3), "{what}: {:?}", begun.elapsed());
+    }
+}
+
+/// Something that listens and is no Redis; `answer` is handed how many commands came at once.
+fn peer(answer: fn(usize) -> Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.expect("a connection");
+                let mut asked = [0; 65536];
+                while let Ok(1..) = stream.read(&mut asked).inspect(|length| {
+                    let commands = asked[..*length].iter().filter(|byte| **byte == b'*').count();
+                    let _ = stream.try_clone().and_then(|mut to| to.write_all(&answer(commands)));
+                }) {}
+            });
+        }
+    });
+    url
+}
