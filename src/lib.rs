@@ -41,7 +41,7 @@
 //! - No clock is read outside [`clock`] (it is handed around as [`clock::Clock`], or as a plain `now`), and no
 //!   randomness is drawn in [`model`]: every rule can be tested by table and by property.
 //! - [`model`] and [`config`] know no tokio: they decide and run nothing. No command but `send-pending`,
-//!   `daemon` and `channel test` starts a runtime.
+//!   `daemon`, `channel test` and `top` starts a runtime.
 //! - [`store`] knows no channels and prints nothing; [`channel`] knows no store, no other channel, no retry and no
 //!   rate. Neither logs what was told or to whom.
 //! - [`delivery`] knows no clap and no signals: who stops it hands it a token. [`http`] knows neither channels nor the

@@ -27,6 +27,7 @@ mod status;
 mod steer;
 mod table;
 mod token;
+mod top;
 mod user;
 mod wait;
 mod why;
@@ -81,6 +82,7 @@ enum Command {
     Daemon(daemon::DaemonArgs),
     Status(status::StatusArgs),
     Check(check::CheckArgs),
+    Top(top::TopArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
@@ -144,6 +146,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Enqueue(args) => enqueue::run(context, &args),
         Command::SendPending(args) => send_pending::run(context, &args),
         Command::Daemon(args) => daemon::run(context, args),
+        Command::Top(args) => top::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Status(args) => status::run(context, args),
         Command::List(args) => list::run(context, args),

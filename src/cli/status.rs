@@ -197,7 +197,7 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
 }
 
 /// `daemon`, `mx:4711, sender and maintenance, since 2 h 5 m (02:13:05)`.
-fn worker_line(worker: &wire::Worker, face: &Face) -> (&'static str, String) {
+pub fn worker_line(worker: &wire::Worker, face: &Face) -> (&'static str, String) {
     let process = worker.worker.rsplit_once(':').map_or(&*worker.worker, |(process, _)| process);
     let hangs = match worker.hangs {
         true => face.paint(

@@ -32,6 +32,7 @@ mod smtp;
 mod steering;
 mod tidy;
 mod token;
+mod top;
 mod units;
 mod unreadable;
 mod webhook;

@@ -43,6 +43,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("comfy_table", &["cli"]),
     ("indicatif", &["cli"]),
     ("csv_core", &["cli"]),
+    ("ratatui", &["cli"]),
     ("rusqlite", &["store"]),
     // The configuration names senders, and an address is one type.
     ("lettre", &["channel", "config"]),
