@@ -24,8 +24,16 @@ enum Command {
     ///
     /// Accepted = pending + held + sending + sent + dead + expired + cancelled + purged, for every channel
     /// and batch; and the file's own integrity.
-    #[command(after_help = "Exit codes: 0 when all is well; 1 with findings; 66 when there is no store.")]
+    ///
+    /// Where only counters are wrong (somebody has changed a row by hand), --repair puts them right. Whatever is
+    /// missing stays missing: keep what was found.
+    #[command(
+        after_help = "Exit codes: 0 when all is well, or is now; 1 with findings that are left; 66 when there is no store."
+    )]
     Check {
+        /// Count anew what counters are wrong about; others wait meanwhile
+        #[arg(long)]
+        repair: bool,
         /// Write JSON
         #[arg(long)]
         json: bool,
@@ -49,29 +57,45 @@ enum Command {
     Migrate,
 }
 
+/// What `--repair` puts right.
+const COUNTED: [&str; 4] = ["accounting", "counters", "batches", "channels"];
+
 /// Runs it.
 pub fn run(context: &mut Context, args: DbArgs) -> Result<Exit, Error> {
     match args.command {
-        Command::Check { json } => check(context, json),
+        Command::Check { repair, json } => check(context, repair, json),
         Command::Backup { file } => backup(context, &file),
         Command::Stats { json } => stats(context, json),
         Command::Migrate => migrate(context),
     }
 }
 
-fn check(context: &mut Context, json: bool) -> Result<Exit, Error> {
+fn check(context: &mut Context, repair: bool, json: bool) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
-    let findings = store.check()?;
+    let (mut findings, mut repaired) = (store.check()?, Vec::new());
+    if repair && findings.iter().any(|finding| COUNTED.contains(&finding.check)) {
+        if findings.iter().any(|finding| finding.check == "integrity") {
+            say("not repaired: the file itself is damaged");
+        } else {
+            context.store(Access::Existing)?.recount()?;
+            let left = store.check()?;
+            (repaired, findings) = (findings, left);
+            repaired.retain(|finding| !findings.contains(finding));
+        }
+    }
     let exit = if findings.is_empty() { Exit::Ok } else { Exit::Negative };
     // A store that is unsound may not be able to count.
     let counts = match (store.counts(), findings.is_empty()) {
         (Err(_), false) => Counts::default(),
         (counts, _) => counts?,
     };
-    let shape = check_shape(&findings, &counts);
+    let shape = check_shape(&repaired, &findings, &counts);
     if json {
         context.out.json(&shape)?;
         return Ok(exit);
+    }
+    for finding in &shape.repaired {
+        context.out.line(format_args!("repaired: {}: {}", finding.check, one_line(&finding.what)))?;
     }
     for finding in &shape.findings {
         context.out.line(format_args!("{}: {}", finding.check, one_line(&finding.what)))?;
@@ -84,22 +108,27 @@ fn check(context: &mut Context, json: bool) -> Result<Exit, Error> {
             .line(format_args!("ok: accepted {accepted} = {} + {purged} purged", parts.join(" + ")))?;
     } else {
         context.out.flush()?;
-        say("the store is not as it must be; keep a copy of it, restore a backup, and report this");
+        say(match repair || findings.iter().any(|finding| !COUNTED.contains(&finding.check)) {
+            true => "the store is not as it must be; keep a copy of it, restore a backup, and report this",
+            false => {
+                "counters are wrong and nothing else: keep a copy of the store (`notifyctl db backup FILE`) and report \
+                 this; `notifyctl db check --repair` counts anew"
+            }
+        });
     }
     Ok(exit)
 }
 
-fn check_shape(findings: &[Finding], counts: &Counts) -> wire::Check {
+fn check_shape(repaired: &[Finding], findings: &[Finding], counts: &Counts) -> wire::Check {
+    let shape = |finding: &Finding| wire::Finding { check: finding.check, what: finding.what.clone() };
     let mut shape = wire::Check {
         ok: findings.is_empty(),
-        findings: Vec::with_capacity(findings.len()),
+        repaired: repaired.iter().map(shape).collect(),
+        findings: findings.iter().map(shape).collect(),
         accepted: 0,
         purged: 0,
         counts: wire::Counts::default(),
     };
-    for finding in findings {
-        shape.findings.push(wire::Finding { check: finding.check, what: finding.what.clone() });
-    }
     for channel in counts.channels.values() {
         shape.accepted += channel.accepted;
         shape.purged += channel.purged;

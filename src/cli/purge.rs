@@ -64,7 +64,7 @@ pub fn run(context: &mut Context, args: PurgeArgs) -> Result<Exit, Error> {
     let mut store = context.store(access)?;
     for (statuses, age) in groups {
         let purge =
-            Purge { statuses: statuses.clone(), settled_before: now.minus(age), from: 0, limit: PAGE };
+            Purge { statuses: statuses.clone(), settled_before: now.minus(age), now, from: 0, limit: PAGE };
         let settled_before = purge.settled_before;
         let removed = match args.dry_run {
             true => old(&*store, &purge)?,

@@ -1,6 +1,7 @@
 //! `notifyctl status`: Show how many notifications stand where.
 
 use super::face::{self, Face, Paint, count, one_line};
+use super::output::say;
 use super::table::{Column, Table};
 use super::{Context, Error, Exit, standing};
 use crate::model::{Id, Status};
@@ -36,6 +37,12 @@ pub fn run(context: &mut Context, args: StatusArgs) -> Result<Exit, Error> {
         return show_batch(context, &batch(&*store, id)?, args.json, &face).map(|()| Exit::Ok);
     }
     if args.ids.is_empty() {
+        for channel in store.counts()?.wrong {
+            say(format_args!(
+                "channel {}: its counters are wrong; `notifyctl db check` says how",
+                one_line(&channel)
+            ));
+        }
         let status = shapes::status(&*store, &config.configured(), config.store.url.to_string(), face.now)?;
         return show(context, args.json, &status, |status| lines(status, &face)).map(|()| Exit::Ok);
     }

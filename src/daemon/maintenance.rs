@@ -144,7 +144,7 @@ async fn remove(store: &Handle, retention: &Retention, now: Timestamp) -> Result
     let mut removed = 0;
     for (statuses, age) in retention.groups() {
         let mut size = Bite::default();
-        let mut purge = Purge { statuses, settled_before: now.minus(age), from: 0, limit: size.rows() };
+        let mut purge = Purge { statuses, settled_before: now.minus(age), now, from: 0, limit: size.rows() };
         loop {
             let bite = purge.clone();
             let bite = store.call(move |store| store.purge(&bite)).await??;

@@ -166,6 +166,9 @@ pub struct Purged {
 pub trait Admin: Send {
     /// Proves P2 (accepted = what is there + purged), the counters and the file's integrity; empty when all is well.
     fn check(&self) -> Result<Vec<Finding>>;
+    /// Counts anew, and writes it over what the counters say: for a store whose counters are wrong. Keeps others from
+    /// writing while it reads all of history.
+    fn recount(&mut self) -> Result<()>;
     /// Rows and bytes per table.
     fn stats(&self) -> Result<Vec<TableStats>>;
     /// A consistent copy in a new file, synced, mode 0600; refuses to overwrite.

@@ -175,6 +175,8 @@ pub struct Purge {
     pub statuses: Vec<Status>,
     /// Only what was settled before.
     pub settled_before: Timestamp,
+    /// The time: what was enqueued after it, by a clock that was ahead, says nothing about what comes behind it.
+    pub now: Timestamp,
     /// Where to start, from the bite before.
     pub from: Id,
     /// How many rows to look at, at most.

@@ -135,6 +135,8 @@ pub struct Attempt {
 pub struct Counts {
     /// Per channel, also those that are no longer configured.
     pub channels: BTreeMap<String, ChannelCounts>,
+    /// Channels with a counter below nothing, which counts as nothing here: somebody has written it by hand.
+    pub wrong: Vec<String>,
 }
 
 /// The counts of one channel.
@@ -379,7 +381,8 @@ pub struct Changed {
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which check found it: `integrity`, `accounting`, `counters`, `statuses`, `foreign keys`, `batches`.
+    /// Which check found it: `integrity`, `accounting`, `counters`, `batches`, `channels`,
+    /// `strays`, `attempts`.
     pub check: &'static str,
     /// What it found, and where.
     pub what: String,

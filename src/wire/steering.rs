@@ -52,6 +52,9 @@ pub struct Purge {
 pub struct Check {
     /// Whether the store is sound.
     pub ok: bool,
+    /// What was not as it must be, and was put right; shown with --repair alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repaired: Vec<Finding>,
     /// What is not as it must be.
     pub findings: Vec<Finding>,
     /// Ever accepted.
@@ -65,7 +68,8 @@ pub struct Check {
 /// Something that is not as it must be.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// Which check found it: `integrity`, `accounting`, `counters`, `statuses`, `foreign keys`, `batches`.
+    /// Which check found it: `integrity`, `accounting`, `counters`, `batches`, `channels`,
+    /// `strays`, `attempts`.
     pub check: &'static str,
     /// What it found, and where.
     pub what: String,

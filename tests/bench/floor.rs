@@ -1,5 +1,6 @@
 //! The floors: as little as does the same durable work, in the same build.
 
+use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -17,7 +18,8 @@ pub fn main(args: &[String]) {
     }
 }
 
-/// Opens, inserts one row durably, closes: as a minimal program would.
+/// Opens, inserts one row durably, closes: as a minimal program would. It makes its log anew each time, and the name
+/// of a new file is durable when its directory is.
 fn one_insert(file: &Path) {
     let connection = Connection::open(file).expect("open");
     connection
@@ -27,6 +29,8 @@ fn one_insert(file: &Path) {
                  (id INTEGER PRIMARY KEY, user_id TEXT, recipient TEXT, message TEXT, status TEXT, created_at INTEGER)",
         )
         .expect("prepare");
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).expect("sync the folder");
     connection
         .execute(
             "INSERT INTO notifications (user_id, recipient, message, status, created_at) VALUES (?1, ?2, ?3, 'pending', ?4)",

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::progress::Progress;
 use crate::cli::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::delivery::{self, Budget, Engine, Lane, Stop, Tally, Until};
+use crate::delivery::{self, Budget, Engine, LOG_TARGET, Lane, Stop, Tally, Until};
 use crate::model::{Status, Timestamp};
 use crate::store::{Handle, LiveWorker, PassRecord, Store};
 
@@ -110,6 +110,12 @@ fn conclude(store: &mut dyn Store, worker: &str, tally: &Tally) -> Result<(), Er
 
 fn left(store: &dyn Store, channels: &BTreeSet<String>, now: Timestamp) -> Result<Left, Error> {
     let counts = store.counts()?;
+    for channel in &counts.wrong {
+        log::error!(
+            target: LOG_TARGET, channel = channel.as_str();
+            "the channel's counters are wrong, which changes nothing but what is shown; `notifyctl db check` says how"
+        );
+    }
     let pending = counts.channels.iter().filter(|(name, _)| channels.contains(*name));
     let pending = pending.map(|(_, counts)| counts.of(Status::Pending)).sum();
     let due: Vec<_> = store.due(now)?.into_iter().filter(|due| channels.contains(&due.channel)).collect();

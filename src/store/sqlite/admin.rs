@@ -11,8 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::{failure, io_failure};
-use super::read;
 use super::sql::sql;
+use super::trouble;
 use crate::model::Status;
 use crate::store::{Finding, Result, TableStats};
 
@@ -23,6 +23,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
     accounting(&view, &mut findings)?;
     counters(&view, &mut findings)?;
     batches(&view, &mut findings)?;
+    troubles(&view, &mut findings)?;
     strays(&view, &mut findings)?;
     Ok(findings)
 }
@@ -52,19 +53,22 @@ fn accounting(connection: &Connection, findings: &mut Vec<Finding>) -> rusqlite:
 }
 
 fn counters(connection: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result<()> {
-    let mut there: BTreeMap<(String, Status), u64> = BTreeMap::new();
+    let mut there: BTreeMap<(String, Status), i64> = BTreeMap::new();
     let mut query = connection.prepare(sql!("check_counters"))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         there.insert((row.get(0)?, row.get(1)?), row.get(2)?);
     }
-    let counted = read::counts(connection)?;
-    for (channel, counts) in &counted.channels {
-        for status in Status::ALL {
+    // As they stand: below nothing too.
+    let mut query = connection.prepare(sql!("counts"))?;
+    let mut counters = query.query([])?;
+    while let Some(row) = counters.next()? {
+        let channel: String = row.get(0)?;
+        for (column, status) in (3..).zip(Status::ALL) {
+            let counter: i64 = row.get(column)?;
             let rows = there.remove(&(channel.clone(), status)).unwrap_or(0);
-            if rows != counts.of(status) {
-                let what =
-                    format!("channel {channel}: {rows} are {status}, the counter says {}", counts.of(status));
+            if rows != counter {
+                let what = format!("channel {channel}: {rows} are {status}, the counter says {counter}");
                 findings.push(Finding { check: "counters", what });
             }
         }
@@ -83,6 +87,14 @@ fn batches(connection: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Re
         let (batch, counted, there): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let what = format!("batch {batch}: {there} are there, the counter says {counted}");
         findings.push(Finding { check: "batches", what });
+    }
+    Ok(())
+}
+
+fn troubles(connection: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result<()> {
+    for channel in trouble::unreadable(connection)? {
+        let what = format!("channel {channel}: what is kept of its trouble cannot be read");
+        findings.push(Finding { check: "channels", what });
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::counters::Counters;
 use super::exchange::{Breakers, probe_limit};
+use super::failure::is_unreadable;
 use super::sql::sql;
 use super::{content, trouble, windows};
 use crate::model::priority::RETRIED_HANDICAP;
@@ -116,17 +117,6 @@ fn take_one(connection: &Connection, exchange: &Exchange, wish: &Claim, id: Id) 
     let lease_expires_at = exchange.now.plus(wish.lease);
     take.execute(params![id, exchange.now, exchange.worker, wish.lease_token, lease_expires_at])?;
     Ok(claimed)
-}
-
-/// Whether a column holds what it cannot hold: somebody else has written it.
-fn is_unreadable(error: &rusqlite::Error) -> bool {
-    matches!(
-        error,
-        rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::Utf8Error(..)
-    )
 }
 
 /// What the row holds, and how many parts belong to it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row, params};
 
 use super::events::Told;
@@ -82,12 +83,57 @@ impl Counters {
     }
 }
 
-/// Reads the nine counts that stand in a row from column `first`.
-pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<ChannelCounts> {
-    let mut counts =
-        ChannelCounts { accepted: row.get(first)?, purged: row.get(first + 1)?, ..Default::default() };
+/// Reads the nine counts that stand in a row from column `first`. One that is below nothing counts as nothing:
+/// somebody has written it by hand, and nobody's mail must wait for that. The second value tells whether there is one.
+pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<(ChannelCounts, bool)> {
+    let mut wrong = false;
+    let mut next = |column| {
+        let count: i64 = row.get(first + column)?;
+        wrong |= count < 0;
+        Ok::<_, rusqlite::Error>(u64::try_from(count).unwrap_or(0))
+    };
+    let mut counts = ChannelCounts { accepted: next(0)?, purged: next(1)?, ..Default::default() };
     for (i, count) in counts.statuses.iter_mut().enumerate() {
-        *count = row.get(first + 2 + i)?;
+        *count = next(2 + i)?;
     }
-    Ok(counts)
+    Ok((counts, wrong))
+}
+
+/// Counts anew what is there, and writes it over what the counters say; what was purged is not there to be counted.
+pub(super) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    let mut channels: BTreeMap<String, Standing> = BTreeMap::new();
+    let mut batches: BTreeMap<Id, Standing> = BTreeMap::new();
+    names(connection, "SELECT name FROM channels", |name| _ = channels.insert(name, Standing::default()))?;
+    names(connection, "SELECT id FROM batches", |id| _ = batches.insert(id, Standing::default()))?;
+    let mut query = connection.prepare(sql!("recount"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (status, count): (Status, i64) = (row.get(2)?, row.get(3)?);
+        channels.entry(row.get(0)?).or_default()[status as usize] += count;
+        if let Some(batch) = row.get(1)? {
+            batches.entry(batch).or_default()[status as usize] += count;
+        }
+    }
+    for (channel, n) in channels {
+        connection.prepare_cached(sql!("channel_create"))?.execute([&channel])?;
+        let values = params![channel, n[0], n[1], n[2], n[3], n[4], n[5], n[6]];
+        connection.prepare_cached(sql!("channel_recount"))?.execute(values)?;
+    }
+    for (batch, n) in batches {
+        let values = params![batch, n[0], n[1], n[2], n[3], n[4], n[5], n[6]];
+        connection.prepare_cached(sql!("batch_recount"))?.execute(values)?;
+    }
+    Ok(())
+}
+
+/// How many stand where, in the order of [`Status::ALL`].
+type Standing = [i64; Status::ALL.len()];
+
+fn names<T: FromSql>(connection: &Connection, query: &str, mut each: impl FnMut(T)) -> rusqlite::Result<()> {
+    let mut query = connection.prepare(query)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?);
+    }
+    Ok(())
 }

@@ -11,8 +11,8 @@ use super::{claim, set_back, trouble, windows};
 use crate::model::{Breaker, Status};
 use crate::store::{Exchange, Exchanged, GiveBack, Settlement};
 
-/// The breakers that this round has read, and whether it changed them.
-pub(super) type Breakers = BTreeMap<String, (Breaker, Breaker)>;
+/// The breakers that this round has read, as they were (if that could be read) and as they are.
+pub(super) type Breakers = BTreeMap<String, (Option<Breaker>, Breaker)>;
 
 /// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number.
 pub(super) fn exchange(

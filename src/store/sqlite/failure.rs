@@ -62,13 +62,21 @@ fn kind_of(error: &rusqlite::Error, path: &Path) -> ErrorKind {
         Some(ErrorCode::DatabaseCorrupt) => ErrorKind::Corrupt,
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::OutOfMemory) => ErrorKind::Io,
         _ => match error {
-            // A column that does not hold what it must hold.
-            rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..) => ErrorKind::Corrupt,
+            error if is_unreadable(error) => ErrorKind::Corrupt,
             _ => ErrorKind::Internal,
         },
     }
+}
+
+/// Whether a column holds what it cannot hold: somebody else has written it.
+pub(super) fn is_unreadable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
 }
 
 /// An error of the file system, in our words.

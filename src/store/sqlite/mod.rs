@@ -53,6 +53,9 @@ use crate::model::{Cursor, EventFilter, EventKind, Id, NewNotification, Timestam
 
 pub use watch::Watch;
 
+/// Where the store logs what it had to put right.
+const LOG_TARGET: &str = "notifyctl::store";
+
 /// A store in a SQLite file.
 pub struct Sqlite {
     connection: Connection,
@@ -305,13 +308,12 @@ impl Writer for Sqlite {
     }
 
     fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {
+        let failed = |error: &std::io::Error| io_failure("look for workers beside", &self.path, error);
+        // First the dead, then their work: none of them claims any more once it has been seen dead.
+        let dead = worker::dead(&self.path).map_err(|error| failed(&error))?;
         let busy = self.read(|connection| orphans::busy_workers(connection, me))?;
-        let lost = orphans::lost(&self.path, &busy, lease)
-            .and_then(|lost| {
-                let has_work = |id| busy.contains(&id);
-                worker::sweep(&self.path, has_work).map(|()| lost)
-            })
-            .map_err(|error| io_failure("look for workers beside", &self.path, &error))?;
+        orphans::sweep(&dead, &busy);
+        let lost = orphans::lost(&self.path, &busy, lease).map_err(|error| failed(&error))?;
         let mut found = Vec::new();
         for (worker, begun) in lost {
             let left = limit - found.len();
@@ -428,6 +430,13 @@ impl Drop for Sqlite {
 impl Admin for Sqlite {
     fn check(&self) -> Result<Vec<Finding>> {
         self.read(admin::check)
+    }
+
+    fn recount(&mut self) -> Result<()> {
+        self.write("count anew what is in", |connection| {
+            counters::recount(connection)?;
+            trouble::forget_unreadable(connection)
+        })
     }
 
     fn stats(&self) -> Result<Vec<TableStats>> {

@@ -32,7 +32,11 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
             kind: ErrorKind::Missing,
         });
     }
+    let new_name = wal::is_new(path, now);
     let connection = connect(path, patience, access)?;
+    if new_name {
+        sync_names(path, access)?;
+    }
     match access {
         Access::Read => migrate::refuse_unfit(&connection, path)?,
         Access::Create | Access::Existing => {
@@ -67,6 +71,17 @@ fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection>
     // The name of a new file is durable when its directory is.
     lock.sync_all().map_err(|error| failed(&error))?;
     Ok(connection)
+}
+
+/// Makes the names beside `path` durable: the log is made with the first connection, and what is synced into it is
+/// worth nothing without its name. SQLite would do so in each process; once for each log is enough.
+fn sync_names(path: &Path, access: Access) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        Err(error) if access != Access::Read => Err(io_failure("sync directory", directory, &error)),
+        // Who only reads may not be able to; who writes next sees to it.
+        _ => Ok(()),
+    }
 }
 
 /// Makes the directory, with what leads to it, durably: an entry is as durable as the directory that holds it.

@@ -1,7 +1,7 @@
 //! What dead or hanging workers left behind, and what has outlived its last useful moment.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -27,6 +27,14 @@ pub(super) fn lost(database: &Path, workers: &[Id], lease: Duration) -> io::Resu
         }
     }
     Ok(lost)
+}
+
+/// Removes the files of those of the `dead` that have nothing left. `busy` was asked for after they were seen dead.
+pub(super) fn sweep(dead: &[(Id, PathBuf)], busy: &[Id]) {
+    for (_, file) in dead.iter().filter(|(id, _)| !busy.contains(id)) {
+        // Left behind, it says the same.
+        let _ = std::fs::remove_file(file);
+    }
 }
 
 /// What a lost worker has in hand.
@@ -77,4 +85,72 @@ pub(super) fn expire(connection: &Connection, now: Timestamp, limit: usize) -> r
     }
     counters.write(connection)?;
     Ok(rows.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::Sqlite;
+    use super::worker::LocalWorker;
+    use super::*;
+    use crate::model::{NewNotification, Priority};
+    use crate::store::{Access, Claim, Exchange, Worker, Writer};
+
+    const LEASE: Duration = Duration::from_secs(60);
+    const ROUNDS: usize = 150;
+
+    fn open(database: &Path) -> Sqlite {
+        Sqlite::open(database, Duration::from_secs(60), Access::Create, Timestamp(1)).unwrap()
+    }
+
+    fn new() -> NewNotification {
+        NewNotification {
+            user_id: None,
+            channel: "c".into(),
+            priority: Priority::Normal,
+            content: Content { recipient: "a@example.org".into(), message: "x".into(), ..Content::default() },
+            not_before: None,
+            expires_at: None,
+            idempotency_key: None,
+        }
+    }
+
+    #[test]
+    fn what_a_worker_claimed_just_before_its_death_is_told_from_what_it_had_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("n.db");
+        let mut store = open(&database);
+        store.enqueue(Timestamp(1), Timestamp(2), &vec![new(); ROUNDS]).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Others look for the dead all the time.
+            scope.spawn(|| {
+                let mut other = open(&database);
+                while !over.load(Ordering::Relaxed) {
+                    other.orphans(0, LEASE, 1).unwrap();
+                }
+            });
+            let mut kept = Vec::new();
+            for round in 0..ROUNDS {
+                let worker = LocalWorker::new(&database, Timestamp(round as i64 + 10), "here:1:2").unwrap();
+                let claim =
+                    Claim { channel: "c".into(), limit: 1, lease: LEASE, lease_token: 1, rates: Vec::new() };
+                let exchange = Exchange {
+                    worker: worker.id(),
+                    now: Timestamp(10),
+                    claim: vec![claim],
+                    ..Exchange::default()
+                };
+                assert_eq!(store.exchange(&exchange).unwrap().claims[0].claimed.len(), 1);
+                worker.die();
+                kept.push(worker);
+            }
+            let ids: Vec<Id> = kept.iter().map(|worker| worker.id()).collect();
+            let lost = lost(&database, &ids, LEASE);
+            over.store(true, Ordering::Relaxed);
+            let guessed = lost.unwrap().iter().filter(|(_, begun)| matches!(begun, Begun::All)).count();
+            assert_eq!(guessed, 0, "of {ROUNDS}");
+        });
+    }
 }

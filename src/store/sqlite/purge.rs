@@ -22,7 +22,7 @@ pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<
     while let Some(row) = rows.next()? {
         let one = Standing::read(row)?;
         let (created_at, settled_at): (Timestamp, Option<Timestamp>) = (row.get(4)?, row.get(5)?);
-        if created_at >= purge.settled_before {
+        if (purge.settled_before..=purge.now).contains(&created_at) {
             next = None;
             seen = 0;
             break;

@@ -103,8 +103,16 @@ pub(super) fn list(connection: &Connection, filter: &Filter, page: &Page) -> rus
 
 pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
     let mut query = connection.prepare_cached(sql!("counts"))?;
-    let rows = query.query_map([], |row| Ok((row.get(0)?, counters::read(row, 1)?)))?;
-    Ok(Counts { channels: rows.collect::<rusqlite::Result<_>>()? })
+    let mut rows = query.query([])?;
+    let mut all = Counts::default();
+    while let Some(row) = rows.next()? {
+        let (name, (counts, wrong)): (String, _) = (row.get(0)?, counters::read(row, 1)?);
+        if wrong {
+            all.wrong.push(name.clone());
+        }
+        all.channels.insert(name, counts);
+    }
+    Ok(all)
 }
 
 pub(super) fn due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Due>> {
@@ -128,7 +136,7 @@ pub(super) fn batch(connection: &Connection, id: Id) -> rusqlite::Result<Option<
             id: row.get(0)?,
             created_at: row.get(1)?,
             source: row.get(2)?,
-            counts: counters::read(row, 3)?,
+            counts: counters::read(row, 3)?.0,
         })
     });
     found.optional()
@@ -141,7 +149,7 @@ pub(super) fn channels(connection: &Connection, now: Timestamp) -> rusqlite::Res
         .map(|row| {
             let (channel, (held, breaker)) = row?;
             let rates = rates(connection, &channel, now)?;
-            Ok(ChannelState { channel, held, breaker, rates })
+            Ok(ChannelState { channel, held, breaker: breaker.unwrap_or_default(), rates })
         })
         .collect()
 }

@@ -7,11 +7,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rustix::fs::statvfs;
 
+use crate::model::Timestamp;
 use crate::store::Space;
 
 /// Pages in the log after which the next command moves them and begins the log anew.
@@ -37,6 +39,17 @@ const PAGE: u64 = 4_096 + 24;
 
 /// KiB of pages that a process that claims keeps at hand.
 const CACHE_KIB_OF_A_WORKER: u32 = 8 << 10;
+
+/// How long the name of a log is new. Whoever makes it syncs it at once; until that is certain, others do so too.
+const NEW: Duration = Duration::from_secs(2);
+
+/// Whether the log at `database` is yet to be made, or has just been made.
+pub(super) fn is_new(database: &Path, now: Timestamp) -> bool {
+    let made = std::fs::metadata(path(database)).and_then(|log| log.created());
+    let made = made.ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+    // Where the file system does not tell, or tells of a time to come, it may be new.
+    made.is_none_or(|made| made + NEW >= Duration::from_millis(now.0.max(0).unsigned_abs()))
+}
 
 /// Settles a connection in for one commit or a few.
 pub(super) fn settle_in(connection: &Connection) -> rusqlite::Result<()> {

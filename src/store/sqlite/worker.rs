@@ -97,6 +97,14 @@ impl Worker for LocalWorker {
     }
 }
 
+#[cfg(test)]
+impl LocalWorker {
+    /// What its process's death does: the lock goes, the file stays.
+    pub(super) fn die(&self) {
+        self.file.unlock().unwrap();
+    }
+}
+
 impl Drop for LocalWorker {
     fn drop(&mut self) {
         // Left behind, it says the same: its lock is free.
@@ -180,24 +188,27 @@ pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen>
     Ok(Seen::Lost(if head.of_this_boot { begun(&file)? } else { Begun::All }))
 }
 
-/// Removes the files of workers that are dead and have nothing left, as `has_work` knows.
-pub(super) fn sweep(database: &Path, has_work: impl Fn(Id) -> bool) -> io::Result<()> {
+/// The files of workers that are dead, with their numbers.
+///
+/// What one of them claimed just before its end is in the store by now: who asks it for their work asks after this.
+pub(super) fn dead(database: &Path) -> io::Result<Vec<(Id, PathBuf)>> {
     let folder = match std::fs::read_dir(folder(database)) {
         Ok(folder) => folder,
-        Err(error) if error.kind() == Io::NotFound => return Ok(()),
+        Err(error) if error.kind() == Io::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    let mut dead = Vec::new();
     for entry in folder {
         let path = entry?.path();
         let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         let Some(id) = id else { continue };
         let Ok(file) = File::open(&path) else { continue };
         let filled = file.metadata()?.len() >= PLACES_AT;
-        if filled && file.try_lock_shared().is_ok() && !has_work(id) {
-            let _ = std::fs::remove_file(&path);
+        if filled && file.try_lock_shared().is_ok() {
+            dead.push((id, path));
         }
     }
-    Ok(())
+    Ok(dead)
 }
 
 fn begun(file: &File) -> io::Result<Begun> {
@@ -267,8 +278,7 @@ mod tests {
         worker.begin(0, 8).unwrap();
         worker.begin(6, 10).unwrap();
         worker.forget(6).unwrap();
-        // Dies: the lock goes, the file stays.
-        worker.file.unlock().unwrap();
+        worker.die();
         let Seen::Lost(begun) = look(&database, worker.id(), LEASE).unwrap() else { panic!("dead") };
         assert_eq!([7, 8, 9, 10].map(|id| begun.holds(id)), [false, true, true, false]);
     }
@@ -303,15 +313,15 @@ mod tests {
     }
 
     #[test]
-    fn sweeping_removes_only_the_dead_without_work() {
+    fn only_the_dead_are_found_dead() {
         let (_folder, database) = place();
         let live = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
-        let idle = LocalWorker::new(&database, Timestamp(2), "here:1:2").unwrap();
-        let busy = LocalWorker::new(&database, Timestamp(3), "here:1:2").unwrap();
-        idle.file.unlock().unwrap();
-        busy.file.unlock().unwrap();
-        let busy_id = busy.id();
-        sweep(&database, |id| id == busy_id).unwrap();
-        assert_eq!([&live, &idle, &busy].map(|worker| worker.path.exists()), [true, false, true]);
+        let gone = LocalWorker::new(&database, Timestamp(2), "here:1:3").unwrap();
+        gone.die();
+        // One that is still being made.
+        File::create(folder(&database).join("7")).unwrap();
+        let found: Vec<Id> = dead(&database).unwrap().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found, [gone.id()]);
+        drop(live);
     }
 }

@@ -3,6 +3,7 @@
 //! The product has no such setting. So the bench starts itself, under strace like everything that is recorded.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
@@ -33,6 +34,10 @@ pub fn write(synchronous: &str, path: &Path) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS notifications (id INTEGER PRIMARY KEY, recipient TEXT UNIQUE, message TEXT, status TEXT)",
     )?;
+    // Our SQLite leaves the names of new files to whoever makes them.
+    let folder = path.parent().expect("a folder");
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     for row in 0..ROWS {
         let to = format!("row{row}");
         let values = [&to, &message_for(&to)];

@@ -62,6 +62,7 @@ pub fn ids_rise_and_are_never_used_again(place: &dyn Place) {
     let purge = notifyctl::store::Purge {
         statuses: vec![Status::Cancelled],
         settled_before: at(10),
+        now: at(100),
         from: 0,
         limit: 100,
     };

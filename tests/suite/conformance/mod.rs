@@ -168,6 +168,7 @@ macro_rules! every_store {
             removing::{
                 a_purge_removes_only_old_final_ones_with_all_that_is_theirs,
                 a_purge_goes_in_bites,
+                a_row_from_a_time_to_come_does_not_end_a_purge,
                 a_worker_is_named_as_long_as_an_attempt_of_it_is_kept,
                 a_purge_leaves_what_stands_between,
                 keys_outlive_a_purge,

@@ -7,7 +7,8 @@ use super::{Place, T, at, enqueue, hand, new, only, sound, status};
 use crate::support::hand::sqlite;
 
 fn purge(limit: usize) -> Purge {
-    Purge { statuses: vec![Status::Sent, Status::Cancelled], settled_before: at(50), from: 0, limit }
+    let statuses = vec![Status::Sent, Status::Cancelled];
+    Purge { statuses, settled_before: at(50), now: at(100), from: 0, limit }
 }
 
 pub fn a_purge_removes_only_old_final_ones_with_all_that_is_theirs(place: &dyn Place) {
@@ -47,6 +48,20 @@ pub fn a_purge_goes_in_bites(place: &dyn Place) {
         }
     }
     assert_eq!((removed, bites), (25, 3));
+    sound(&*store);
+}
+
+pub fn a_row_from_a_time_to_come_does_not_end_a_purge(place: &dyn Place) {
+    let mut store = place.open();
+    let mut ids = enqueue(&mut *store, T, &[new("a")]);
+    // By a clock that was ahead for a moment.
+    ids.extend(enqueue(&mut *store, at(1_000), &[new("b")]));
+    ids.extend(enqueue(&mut *store, T, &[new("c")]));
+    let young = enqueue(&mut *store, at(60), &[new("d")]);
+    store.cancel(at(1), &only(&ids)).unwrap();
+    let purged = store.purge(&purge(100)).unwrap();
+    assert_eq!((purged.removed, purged.next), (3, None));
+    assert!(store.get(young[0]).unwrap().is_some());
     sound(&*store);
 }
 

@@ -271,7 +271,8 @@ pub fn what_was_purged_is_told_no_more_and_the_rest_is(place: &dyn Place) {
         assert!(hand.settle(one, when, Status::Sent));
     }
     let before = whole(&*hand.store);
-    let purge = Purge { statuses: vec![Status::Sent], settled_before: at(50), from: 0, limit: 100 };
+    let purge =
+        Purge { statuses: vec![Status::Sent], settled_before: at(50), now: at(100), from: 0, limit: 100 };
     assert_eq!(hand.store.purge(&purge).unwrap().removed, 2);
     let kept = |events: &[Event]| -> Vec<Event> {
         events.iter().filter(|event| event.id == Some(claimed[1].id)).cloned().collect()

@@ -190,6 +190,10 @@ impl Admin for Failing {
         self.store.check()
     }
 
+    fn recount(&mut self) -> Result<()> {
+        self.store.recount()
+    }
+
     fn stats(&self) -> Result<Vec<TableStats>> {
         self.store.stats()
     }

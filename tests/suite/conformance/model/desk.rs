@@ -120,7 +120,8 @@ impl Machine<'_> {
 
     pub(super) fn purge(&mut self, statuses: &[Status], age: u64, limit: usize) -> Agreed {
         let settled_before = self.model.now.minus(Duration::from_secs(age));
-        let mut purge = Purge { statuses: statuses.to_vec(), settled_before, from: 0, limit };
+        let mut purge =
+            Purge { statuses: statuses.to_vec(), settled_before, now: self.model.now, from: 0, limit };
         loop {
             // How long it took is nobody's promise.
             let purged = Purged { took: Duration::ZERO, ..said(self.desk.purge(&purge))? };

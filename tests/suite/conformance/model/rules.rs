@@ -382,7 +382,11 @@ impl Model {
             .rows
             .range(purge.from..)
             .take(purge.limit)
-            .take_while(|(_, row)| row.shown.summary.created_at < purge.settled_before)
+            .take_while(|(_, row)| {
+                let created_at = row.shown.summary.created_at;
+                // One from a time to come tells of a clock that was wrong, and not of those behind it.
+                created_at < purge.settled_before || created_at > purge.now
+            })
             .map(|(id, _)| *id)
             .collect();
         let mut removed = 0;
@@ -407,7 +411,7 @@ impl Model {
             let rows = self.rows.values().filter(|row| row.shown.summary.channel == *name);
             (name.clone(), counted(channel.accepted, channel.purged, rows))
         };
-        Counts { channels: self.channels.iter().map(of).collect() }
+        Counts { channels: self.channels.iter().map(of).collect(), wrong: Vec::new() }
     }
 
     pub fn batch(&self, id: Id) -> Batch {
