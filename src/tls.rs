@@ -61,14 +61,6 @@ impl Trust {
     }
 }
 
-/// For a client that must be given one and never uses it.
-///
-/// # Errors
-/// When TLS cannot be set up at all.
-pub fn nobody() -> Result<TlsConnector, String> {
-    trusting(RootCertStore::empty())
-}
-
 fn trusting(roots: RootCertStore) -> Result<TlsConnector, String> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -1,12 +1,14 @@
 //! The other side of both channels, in this process: accepts everything, slowly enough to be caught in the middle of
 //! it, and writes down what came before it says that it has it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mail_parser::MessageParser;
+
+use crate::support::http_sink::{answer, listen};
 
 /// What arrived once.
 #[derive(Clone, Debug)]
@@ -39,8 +41,11 @@ impl Receiver {
     /// Starts it. Each acceptance takes a random time below `slowest`.
     pub fn start(slowest: Duration) -> Self {
         let log = Log::default();
-        let smtp = listen(&log, move |stream, log| converse(stream, log, slowest));
-        let http = listen(&log, move |stream, log| answer(stream, log, slowest));
+        let (mails, posts) = (Arc::clone(&log), Arc::clone(&log));
+        let smtp = listen(move |stream| converse(stream, &mails, slowest));
+        let http = listen(move |stream| {
+            answer(stream, |post| accept(&posts, |at| Raw::Post(at, post.id, post.body), slowest))
+        });
         Self { smtp, http, log }
     }
 
@@ -67,23 +72,6 @@ impl Receiver {
         let log = self.log.lock().expect("whole").clone();
         log.iter().map(Raw::open).collect()
     }
-}
-
-fn listen(
-    log: &Log,
-    serve: impl Fn(&TcpStream, &Log) -> io::Result<()> + Copy + Send + 'static,
-) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of our own");
-    let address = listener.local_addr().expect("bound");
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let log = Arc::clone(&log);
-            // An error ends the connection: its client has gone, or was killed.
-            std::thread::spawn(move || drop(stream.set_nodelay(true).and_then(|()| serve(&stream, &log))));
-        }
-    });
-    address
 }
 
 /// Takes its time before it has it, and before it says so: a client can be killed in either.
@@ -128,33 +116,6 @@ fn mail(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
             return Ok(mail);
         }
         mail.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-    }
-}
-
-/// The requests of one HTTP connection.
-fn answer(mut stream: &TcpStream, log: &Log, slowest: Duration) -> io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let (mut length, mut id, mut line) = (0, String::new(), String::new());
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        while !line.trim().is_empty() {
-            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.trim().parse().unwrap_or(0),
-                "webhook-id" => id = value.trim().to_owned(),
-                _ => {}
-            }
-            line.clear();
-            if reader.read_line(&mut line)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        accept(log, |at| Raw::Post(at, id, body), slowest);
-        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
     }
 }
 

@@ -12,6 +12,7 @@ use notifyctl::channel::{Envelope, Options, webhook};
 use notifyctl::model::{Outcome, Reason, Scope, Verdict};
 
 use crate::support::Sandbox;
+use crate::support::certificate::Certificate;
 use crate::support::channels::{attempt, build, envelope, runtime, short};
 use crate::support::webhooks::{Peer, Receiver, read_request};
 
@@ -300,6 +301,22 @@ fn the_status_line_counts_however_slow_or_long_the_rest_is() {
 }
 
 #[test]
+fn what_comes_before_the_answer_is_not_listened_to_for_ever() {
+    for hint in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] {
+        let many = Peer::answering(hint.repeat(1_000) + "HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(post(&options(&many.url("/")), &envelope("x")).detail, "HTTP 204");
+
+        let endless = Peer::start(move |mut stream| {
+            read_request(&mut stream);
+            endlessly(&mut stream, hint.repeat(1_000).as_bytes(), Duration::ZERO);
+        });
+        let verdict = post(&options(&endless.url("/")), &envelope("x"));
+        assert_eq!(short(&verdict), (Outcome::Unknown, Reason::NoAnswer));
+        assert!(verdict.detail.contains("the answer's head is longer than 64 KiB"), "{}", verdict.detail);
+    }
+}
+
+#[test]
 fn a_small_reply_that_unpacks_to_a_large_one_is_cut() {
     let bomb = Command::new("sh").args(["-c", "head -c 50000000 /dev/zero | tr '\\0' z | gzip -9"]).output();
     let bomb = bomb.expect("gzip").stdout;
@@ -386,27 +403,26 @@ fn a_connection_is_used_again_until_it_is_closed() {
     assert_eq!(peer.connections(), 2);
 }
 
-/// A certificate for localhost that signs itself, and its key.
+/// Takes the four seconds that a connection is kept.
+#[test]
+fn a_connection_that_nobody_needs_is_hung_up_on() {
+    let (closed, closing) = mpsc::channel();
+    let peer = Peer::start(move |mut stream| {
+        read_request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let _ = closed.send(stream.read(&mut [0]).expect("an end"));
+    });
+    let channel = build(&Options::Webhook(options(&peer.url("/"))));
+    runtime().block_on(async {
+        assert_eq!(channel.attempt(&envelope("x")).await.outcome, Outcome::Sent);
+        let closing = tokio::task::spawn_blocking(move || closing.recv_timeout(Duration::from_secs(15)));
+        assert_eq!(closing.await.unwrap().expect("hung up on"), 0);
+    });
+}
+
+/// A certificate for localhost, and its key.
 fn certificate(dir: &Path) -> (String, String) {
-    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.join(name).display().to_string());
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate])
-        .output()
-        .expect("openssl");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    (certificate, key)
+    Certificate::make(&dir.join("localhost"), "DNS:localhost", &[]).paths()
 }
 
 #[test]

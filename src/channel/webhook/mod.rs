@@ -7,22 +7,32 @@
 
 mod body;
 mod client;
+mod pool;
 mod reply;
+mod session;
 mod settings;
 mod signature;
+mod stream;
 mod template;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Response, Url};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONTENT_ENCODING, DATE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
+use hyper::{Method, Response};
 use secrecy::SecretString;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use self::body::{Tracked, Tracker};
-use self::client::LazyClient;
+use self::client::Client;
 use self::reply::Reply;
+use self::session::Session;
 use self::signature::Signer;
 use self::template::Template;
 use super::scrub::Scrub;
@@ -34,6 +44,11 @@ use crate::tls::Trust;
 
 /// How much of a reply's body is read: enough for a JSON object that asks for patience.
 const REPLY_LIMIT: usize = 16 * 1024;
+
+/// The headers of Standard Webhooks.
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// How long a reply's body may take: its status line has said what matters.
 const REPLY_PATIENCE: Duration = Duration::from_secs(5);
@@ -98,7 +113,7 @@ pub struct Webhook {
     signer: Option<Signer>,
     timeout: Duration,
     scrub: Scrub,
-    client: LazyClient,
+    client: Client,
 }
 
 impl Webhook {
@@ -111,14 +126,17 @@ impl Webhook {
         let mut scrub = Scrub::default();
         let url = settings::url(&options.url, &mut scrub).map_err(bad("url"))?;
         let method = settings::method(&options.method).map_err(bad("method"))?;
-        let headers = settings::headers(&options.headers, &mut scrub).map_err(bad("headers"))?;
+        let mut headers = settings::headers(&options.headers, &url, &mut scrub).map_err(bad("headers"))?;
         let template = settings::template(options.body.as_ref(), &headers).map_err(bad("body"))?;
         let signer = match &options.secrets_file {
             Some(file) => Some(settings::signer(file, &mut scrub).map_err(bad("secrets_file"))?),
             None => None,
         };
         let trust = Trust::new(options.ca_file.as_deref()).map_err(bad("ca_file"))?;
-        let client = LazyClient::new(trust);
+        let client = Client::new(&url, trust, options.timeout).map_err(bad("url"))?;
+        headers.insert(HOST, client.host.clone());
+        // For those of one request.
+        headers.reserve(3);
         Ok(Self { url, method, headers, template, signer, timeout: options.timeout, scrub, client })
     }
 
@@ -127,32 +145,48 @@ impl Webhook {
             Ok(request) => request,
             Err(what) => return Verdict::new(Outcome::Rejected, Reason::Unsendable, &what),
         };
-        let client = match self.client.get(&self.url, self.timeout) {
-            Ok(client) => client,
-            Err(verdict) => return verdict,
+        let end = Instant::now() + self.timeout;
+        let mut session = match self.client.session().await {
+            Ok(session) => session,
+            Err(verdict) => return Verdict { detail: self.scrub.apply(&verdict.detail), ..verdict },
         };
         let tracker = Tracker::default();
-        let request = client
-            .request(self.method.clone(), self.url.clone())
-            .headers(headers)
-            .body(reqwest::Body::wrap(Tracked::new(body.into(), tracker.clone())));
-        let begun = Instant::now();
-        match timeout(self.timeout, request.send()).await {
+        let mut request = self.client.request(Tracked::new(body.into(), tracker.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = headers;
+        match timeout_at(end, session.exchange(request)).await {
             Ok(Ok(response)) => {
                 // Whatever becomes of its body, this is the answer.
-                let left = self.timeout.saturating_sub(begun.elapsed()).min(REPLY_PATIENCE);
-                let reply = read(response, left).await;
+                let patience = end.saturating_duration_since(Instant::now()).min(REPLY_PATIENCE);
+                let reply = self.read(session, response, patience).await;
                 let said = self.scrub.apply(String::from_utf8_lossy(&reply.body).trim());
                 reply.verdict(&said, SystemClock.now())
             }
             Ok(Err(error)) => {
-                let error = error.without_url();
-                // Its own words are the same for every failure; what it has from below says more.
-                let cause = std::error::Error::source(&error).unwrap_or(&error);
-                let detail = self.scrub.apply(&chain(cause));
+                let detail = self.scrub.apply(&chain(&error));
                 client::without_reply(&error, tracker.progress(), &detail)
             }
             Err(_) => client::out_of_time(tracker.progress(), self.timeout),
+        }
+    }
+
+    /// What of a response matters, and of its body so much as comes within `patience` and [`REPLY_LIMIT`].
+    async fn read(&self, mut session: Session, response: Response<Incoming>, patience: Duration) -> Reply {
+        let (head, mut body) = response.into_parts();
+        let header = |name| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+        let (bytes, ended) = session.read(&mut body, REPLY_LIMIT, patience).await;
+        if ended {
+            self.client.give_back(session);
+        }
+        Reply {
+            status: head.status.as_u16(),
+            location: header(LOCATION).map(|target| settings::origin(&self.url, &target)),
+            retry_after: header(RETRY_AFTER),
+            date: header(DATE),
+            body: match header(CONTENT_ENCODING).is_some_and(|coding| coding.eq_ignore_ascii_case("gzip")) {
+                true => reply::unzipped(&bytes, REPLY_LIMIT),
+                false => bytes,
+            },
         }
     }
 
@@ -166,11 +200,11 @@ impl Webhook {
         let value = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
         let mut headers = self.headers.clone();
         let id = envelope.stable_id.as_str();
-        headers.insert("webhook-id", value(id)?);
+        headers.insert(WEBHOOK_ID, value(id)?);
         if let Some(signer) = &self.signer {
             let timestamp = SystemClock.now().0.div_euclid(1000).to_string();
-            headers.insert("webhook-timestamp", value(&timestamp)?);
-            headers.insert("webhook-signature", value(&signer.sign(id, &timestamp, &body))?);
+            headers.insert(WEBHOOK_TIMESTAMP, value(&timestamp)?);
+            headers.insert(WEBHOOK_SIGNATURE, value(&signer.sign(id, &timestamp, &body))?);
         }
         Ok((headers, body))
     }
@@ -180,6 +214,11 @@ impl Channel for Webhook {
     fn attempt<'a>(&'a self, envelope: &'a Envelope) -> Attempt<'a> {
         Box::pin(self.post(envelope))
     }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.client.close();
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The envelope as JSON, in a buffer that hardly ever grows on the way.
@@ -187,30 +226,6 @@ fn as_json(envelope: &Envelope) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(envelope.content.message.len() * 9 / 8 + 512);
     serde_json::to_writer(&mut body, &envelope.shape())?;
     Ok(body)
-}
-
-/// What of a response matters, and of its body so much as comes within `patience` and [`REPLY_LIMIT`].
-async fn read(mut response: Response, patience: Duration) -> Reply {
-    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    let mut reply = Reply {
-        status: response.status().as_u16(),
-        location: header(LOCATION).map(|target| settings::origin(response.url(), &target)),
-        retry_after: header(RETRY_AFTER),
-        date: header(DATE),
-        body: Vec::new(),
-    };
-    let body = &mut reply.body;
-    let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk[..chunk.len().min(REPLY_LIMIT - body.len())]);
-            if body.len() == REPLY_LIMIT {
-                break;
-            }
-        }
-    };
-    // What came until then is enough.
-    let _ = timeout(patience, reading).await;
-    reply
 }
 
 /// An error and what caused it, in one line.

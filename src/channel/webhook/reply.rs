@@ -1,7 +1,9 @@
 //! What an HTTP reply means for the notification and for the channel.
 
+use std::io::Read;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use crate::model::{Outcome, Reason, Scope, Timestamp, Verdict};
@@ -55,6 +57,14 @@ impl Reply {
         };
         Some(asked?.clamp(SHORTEST_WAIT, LONGEST_WAIT))
     }
+}
+
+/// The beginning of what was packed with gzip; nobody asks for it, and some pack all the same.
+pub fn unzipped(packed: &[u8], limit: usize) -> Vec<u8> {
+    let mut plain = Vec::new();
+    // Until it breaks off, as it must where only a beginning has come.
+    let _ = GzDecoder::new(packed).take(limit as u64).read_to_end(&mut plain);
+    plain
 }
 
 /// What a status code means (RFC 9110 section 15; RFC 6585 for 429, RFC 8470 for 425).

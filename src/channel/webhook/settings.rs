@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use percent_encoding::percent_decode_str;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::Body;
 use super::signature::Signer;
@@ -81,11 +86,11 @@ pub fn method(text: &str) -> Result<Method, String> {
     known.ok_or_else(|| format!("`{text}` is not one of POST, PUT, PATCH, DELETE, GET"))
 }
 
-/// The configured headers, and `Content-Type` if it is not among them.
+/// The configured headers, and those of ours that are not among them; the URL's user and password are one.
 ///
 /// # Errors
 /// Names the header, never its value.
-pub fn headers(given: &[(String, SecretString)], scrub: &mut Scrub) -> Result<HeaderMap, String> {
+pub fn headers(given: &[(String, SecretString)], url: &Url, scrub: &mut Scrub) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
         let key =
@@ -103,8 +108,29 @@ pub fn headers(given: &[(String, SecretString)], scrub: &mut Scrub) -> Result<He
         }
         headers.append(key, checked);
     }
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    for (name, ours) in [
+        (CONTENT_TYPE, "application/json"),
+        (ACCEPT, "*/*"),
+        (USER_AGENT, concat!("notifyctl/", env!("CARGO_PKG_VERSION"))),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(ours));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        headers.entry(AUTHORIZATION).or_insert(basic(url, scrub));
+    }
     Ok(headers)
+}
+
+/// User and password as RFC 7617 has them.
+fn basic(url: &Url, scrub: &mut Scrub) -> HeaderValue {
+    let mut plain = Zeroizing::new(percent_decode_str(url.username()).collect::<Vec<_>>());
+    plain.push(b':');
+    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let encoded = STANDARD.encode(&*plain);
+    scrub.add(&encoded);
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).expect("letters and digits");
+    value.set_sensitive(true);
+    value
 }
 
 /// # Errors

@@ -1,6 +1,6 @@
 //! P7: what a healthy channel notices of hostile ones in the same pass, and that the check would see it if it did.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::{http, smtp};
 use crate::finding::Finding;
 use crate::ground::Ground;
 use crate::support::channels::wait_until;
+use crate::support::http_sink::Post;
 use crate::support::webhooks::Peer;
 
 /// How long the healthy endpoint takes for an answer, as one on another continent would.
@@ -71,6 +72,7 @@ fn hostile() -> Vec<(Peer, String)> {
         Act::SayAndReset(Vec::new()),
         Act::SayAndClose([b"HTTP/1.1 200 OK\r\n", &b"A: b\r\n".repeat(100_000)[..]].concat()),
         Act::Endless([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &[b'z'; 60_000]].concat()),
+        Act::Endless(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
         Act::Say(head("302 Found\r\nLocation: /")),
         Act::Say(head("421 Misdirected")),
     ];
@@ -146,20 +148,8 @@ impl Endpoint {
 fn answer(stream: &TcpStream, answered: &AtomicUsize) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
-    loop {
-        let (mut length, mut line) = (0, String::new());
-        while line != "\r\n" {
-            line.clear();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            length = line
-                .strip_prefix("content-length: ")
-                .map_or(length, |value| value.trim().parse().unwrap_or(0));
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        if body.windows(6).any(|word| word == b"\"hang\"") {
+    while let Some(post) = Post::read(&mut reader)? {
+        if post.body.windows(6).any(|word| word == b"\"hang\"") {
             Act::Silence.perform(stream);
             return Ok(());
         }
@@ -167,4 +157,5 @@ fn answer(stream: &TcpStream, answered: &AtomicUsize) -> std::io::Result<()> {
         writer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
         answered.fetch_add(1, Ordering::Relaxed);
     }
+    Ok(())
 }

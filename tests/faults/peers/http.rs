@@ -48,7 +48,8 @@ fn acts() -> Vec<(&'static str, Act, Outcome)> {
         ("garbage", Act::SayAndClose(b"\0\x01\x02\xff\xfe not HTTP at all\r\n\r\n".to_vec()), Unknown),
         ("a status of four digits", Act::SayAndClose(head("2000 OK", "")), Unknown),
         ("a status of 000", Act::SayAndClose(head("000 OK", "")), Unknown),
-        // Not without end: hyper reads them in one go for as long as they come, and nobody else has a turn.
+        ("100 Continue without end", Act::Endless(head("100 Continue", "")), Unknown),
+        ("103 Early Hints without end", Act::Endless(head("103 Early Hints", "Link: </a>\r\n")), Unknown),
         ("100 Continue, a thousand times", Act::Say(head("100 Continue", "").repeat(1_000)), Unknown),
         ("endless headers", Act::SayAndClose(head("200 OK", &"A: b\r\n".repeat(100_000))), Unknown),
         (

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use notifyctl::model::Outcome;
@@ -14,6 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::acts::Act;
 use super::matrix::Case;
 use crate::clock::fake::library;
+use crate::support::certificate::Certificate;
 use crate::support::webhooks::Peer;
 
 /// What a certificate says, and whether it will do.
@@ -119,30 +119,9 @@ fn serve(stream: TcpStream, config: &Arc<ServerConfig>) -> std::io::Result<()> {
 
 /// A certificate that signs itself, made at the machine's time or at another, and a server that shows it.
 fn certificate(at: &Path, subject: &str, made_at: &str) -> (PathBuf, Arc<ServerConfig>) {
-    let [certificate, key] = ["pem", "key"].map(|end| at.with_extension(end));
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=peer", "-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-addext", &format!("subjectAltName={subject}"), "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate);
-    if !made_at.is_empty() {
-        openssl.env("LD_PRELOAD", library()).env("FAKETIME", made_at);
-    }
-    let made = openssl.output().expect("openssl");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let clock = [("LD_PRELOAD", library().into()), ("FAKETIME", made_at.into())];
+    let also = if made_at.is_empty() { &[] } else { &clock[..] };
+    let Certificate { certificate, key } = Certificate::make(at, subject, also);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = vec![CertificateDer::from_pem_file(&certificate).expect("a certificate")];
     let config = ServerConfig::builder_with_provider(provider)
