@@ -79,24 +79,9 @@ impl FilterArgs {
     }
 }
 
-/// An instant that is over: a duration ago, or the last moment of that name.
+/// An instant that is over, on the clock of this place.
 pub fn past(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Ok(ago) = units::duration(text) {
-        return Ok(now.minus(ago));
-    }
-    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
-    let read = |text: &str, now| units::instant(text, now, &Local);
-    // A clock or a weekday means its next moment; told from a day or a week ago that is the last one.
-    for back in [std::time::Duration::ZERO, DAY, DAY * 7] {
-        match read(text, now.minus(back))
-            .or_else(|error| read(&format!("{text} 00:00"), now).map_err(|_| error))
-        {
-            Ok(at) if at <= now => return Ok(at),
-            Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Err(format!("`{text}` is in the future"))
+    units::past(text, now, &Local)
 }
 
 /// What a filter that matched nothing names wrongly: a batch or a channel that there is not.

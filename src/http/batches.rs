@@ -12,6 +12,18 @@ use crate::store::shapes;
 use crate::wire;
 
 /// Answers with the same as `notifyctl status --batch ID --json`.
+#[utoipa::path(
+    get, path = "/v1/batches/{id}", operation_id = "batch", tag = "batches",
+    params(("id" = i64, Path, minimum = 1, description = "Its id")),
+    responses(
+        (status = 200, description = "How far it is", body = wire::Batch),
+        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     PathId(id): PathId,

@@ -17,12 +17,15 @@ mod health;
 mod id;
 mod listen;
 mod notifications;
+mod openapi;
 mod options;
 mod pending;
 mod problem;
+mod query;
 mod readers;
 mod router;
 mod serve;
+mod settling;
 mod status;
 mod writer;
 
@@ -36,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::Error;
+pub use openapi::document;
 pub use options::{Listen, Options};
 
 use crate::clock::{Clock, SystemClock};
@@ -152,7 +156,15 @@ impl Server {
         let tracker = TaskTracker::new();
         let address = {
             let _inside = runtime.enter();
-            serve::start(&app, &tracker)?
+            serve::start(&app, &tracker)
+        };
+        let address = match address {
+            Ok(address) => address,
+            Err(error) => {
+                // Waiting for its threads is not allowed where this may be called from; they have nothing to do.
+                runtime.shutdown_background();
+                return Err(error);
+            }
         };
         Ok(Self { runtime: Some(runtime), app, tracker, address })
     }

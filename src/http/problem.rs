@@ -3,6 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::LOG_TARGET;
 use crate::model;
@@ -21,7 +22,7 @@ pub(super) struct Problem {
 }
 
 /// What is wrong with one field.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct RowProblem {
     /// Where it is in the body, as a JSON pointer (RFC 6901); in a body of lines the number of the line leads.
     pub(super) pointer: String,
@@ -31,16 +32,22 @@ pub(super) struct RowProblem {
     pub(super) what: String,
 }
 
-/// The body of the answer.
-#[derive(Debug, Serialize)]
-struct Body<'a> {
+/// Something is wrong (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Shape {
+    /// `about:blank`: the status says of which kind it is.
     r#type: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// What is wrong here, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    problems: &'a [RowProblem],
+    detail: Option<String>,
+    /// What is wrong with each row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<RowProblem>,
 }
 
 impl Problem {
@@ -92,12 +99,12 @@ impl RowProblem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = Shape {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
-            problems: &self.problems,
+            detail: self.detail,
+            problems: self.problems,
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, body).into_response();

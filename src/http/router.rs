@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 
 use super::access::{Scope, needs};
 use super::problem::Problem;
-use super::{App, batches, health, notifications, status};
+use super::{App, batches, health, notifications, openapi, status};
 
 /// The whole of it.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -18,13 +18,17 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let admin = |methods| needs(Scope::Admin, app, methods);
     Router::new()
         .route("/healthz", get(health::live))
-        .route("/v1/notifications", enqueue(post(notifications::enqueue)))
+        .route(
+            "/v1/notifications",
+            enqueue(post(notifications::enqueue)).merge(read(get(notifications::list))),
+        )
         .route(
             "/v1/notifications/{id}",
             read(get(notifications::show)).merge(admin(delete(notifications::cancel))),
         )
         .route("/v1/notifications/{id}/requeue", admin(post(notifications::requeue)))
         .route("/v1/batches/{id}", read(get(batches::show)))
+        .route("/v1/openapi.json", get(openapi::show))
         .route("/v1/status", read(get(status::show)))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

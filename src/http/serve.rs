@@ -33,7 +33,10 @@ const HEAD: Duration = Duration::from_secs(30);
 
 /// The most headers of a request, and the most bytes of its head.
 const HEADERS: usize = 64;
-const HEAD_BYTES: usize = 64 << 10;
+const HEAD_BYTES: usize = 32 << 10;
+
+/// The most bytes that are read ahead of a request.
+const BUFFER: usize = 64 << 10;
 
 /// How long it rests when a connection cannot be taken: there are too many open files, which takes time to pass.
 const REST: Duration = Duration::from_millis(100);
@@ -143,7 +146,8 @@ impl Serving {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .max_headers(HEADERS)
-            .max_buf_size(HEAD_BYTES)
+            .max_header_size(HEAD_BYTES)
+            .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         tokio::pin!(connection);

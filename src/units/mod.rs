@@ -4,10 +4,12 @@
 
 mod at;
 mod duration;
+mod past;
 mod people;
 mod size;
 
 pub use at::{AtError, at, instant};
 pub use duration::{DurationError, Period, duration};
+pub use past::past;
 pub use people::{ago, span};
 pub use size::{Size, SizeError, size};

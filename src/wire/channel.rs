@@ -1,6 +1,7 @@
 //! One channel: `channel list --json` and `channel test --json`, and its parts in `status --json`.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::shape;
 use crate::model::{Outcome, Reason, Timestamp};
@@ -27,35 +28,40 @@ pub struct Channel {
 }
 
 /// Since when and why a channel is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hold {
     /// Since when.
     #[serde(serialize_with = "shape::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Why, for people.
     pub reason: String,
 }
 
 /// What keeps a channel from sending that is not a single notification's fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Trouble {
     /// Attempts in a row that ended in trouble.
     pub failures: u32,
     /// Nothing begins before this; null when one attempt may probe at once.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub paused_until: Option<Timestamp>,
     /// While one attempt probes, the others wait for it, at most until this; or null.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub probing_until: Option<Timestamp>,
     /// Why, in a bounded word.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub reason: Option<Reason>,
     /// The other side's own words, or null.
+    #[schema(required)]
     pub detail: Option<String>,
 }
 
 /// How far a rate is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Rate {
     /// The rate as it is configured: `50/10s`.
     pub rate: String,
@@ -65,6 +71,7 @@ pub struct Rate {
     pub limit: u32,
     /// When the next attempt may begin; null when one may begin at once.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub next_free_at: Option<Timestamp>,
 }
 

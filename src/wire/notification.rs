@@ -3,52 +3,63 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::shape;
 use crate::model::{Id, Outcome, Priority, Reason, Status, Timestamp};
 
 /// A notification as lists show it; one line of `list --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Summary {
     /// Its id.
     pub id: Id,
     /// Where it stands.
     #[serde(serialize_with = "shape::word")]
+    #[schema(value_type = String)]
     pub status: Status,
     /// Why it stands there: a word, or null when nothing has been tried.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub reason: Option<Reason>,
     /// Its channel.
     pub channel: String,
     /// `critical`, `high`, `normal` or `low`.
     #[serde(serialize_with = "shape::word")]
+    #[schema(value_type = String)]
     pub priority: Priority,
     /// Who is told.
     pub recipient: String,
     /// One line, or null.
+    #[schema(required)]
     pub subject: Option<String>,
     /// The caller's id of the user, or null.
+    #[schema(required)]
     pub user_id: Option<String>,
     /// Its batch, or null.
+    #[schema(required)]
     pub batch_id: Option<Id>,
     /// When it was enqueued.
     #[serde(serialize_with = "shape::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it is due next; null unless it is pending.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub next_attempt_at: Option<Timestamp>,
     /// Its last useful moment, or null.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub expires_at: Option<Timestamp>,
     /// When it reached its final status, or null.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub settled_at: Option<Timestamp>,
     /// Attempts begun.
     pub attempts: u32,
 }
 
 /// Everything about a notification; one line of `show --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Notification {
     /// What lists show.
     #[serde(flatten)]
@@ -58,6 +69,7 @@ pub struct Notification {
     /// The text.
     pub message: String,
     /// The same as HTML, or null.
+    #[schema(required)]
     pub html: Option<String>,
     /// Further headers: name to value; the values of a repeated name are joined by `, `.
     pub headers: BTreeMap<String, String>,
@@ -65,24 +77,28 @@ pub struct Notification {
     pub attachments: Vec<Attachment>,
     /// The earliest moment the caller allowed, or null.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub not_before: Option<Timestamp>,
     /// The caller's duplicate guard while its window lasts, or null.
+    #[schema(required)]
     pub idempotency_key: Option<String>,
     /// Retries used up.
     pub retries: u32,
     /// Workers that died in a row while they sent it.
     pub crashes: u32,
     /// Who has it while it is being sent (`host:pid:start`), or null.
+    #[schema(required)]
     pub worker: Option<String>,
     /// Until when, unless extended, or null.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub lease_expires_at: Option<Timestamp>,
     /// Each attempt, the first one first.
     pub history: Vec<Attempt>,
 }
 
 /// A file that travels with a notification.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Attachment {
     /// Its name.
     pub name: String,
@@ -93,7 +109,7 @@ pub struct Attachment {
 }
 
 /// One attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
@@ -101,19 +117,24 @@ pub struct Attempt {
     pub worker: String,
     /// When it began.
     #[serde(serialize_with = "shape::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it ended; null while it is under way.
     #[serde(serialize_with = "shape::option_time")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub ended_at: Option<Timestamp>,
     /// `sent`, `deferred`, `rejected` or `unknown`; null while it is under way.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub outcome: Option<Outcome>,
     /// Why, in a bounded word.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub reason: Option<Reason>,
     /// The other side's own words.
     pub detail: String,
     /// What a worker reported after it had lost its lease, or null; without effect.
+    #[schema(required)]
     pub late: Option<String>,
 }
 

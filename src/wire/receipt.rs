@@ -1,6 +1,7 @@
 //! What enqueueing answers to programs.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::Id;
 
@@ -18,7 +19,7 @@ pub struct Receipt<'a> {
 }
 
 /// One notification that was accepted over HTTP.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Accepted {
     /// Its id.
     pub id: Id,
@@ -37,9 +38,10 @@ impl Accepted {
 }
 
 /// Many that were accepted by one request over HTTP.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AcceptedBatch {
     /// Their batch; that of the first use when every key was known, or null when that was none.
+    #[schema(required)]
     pub batch: Option<Id>,
     /// Each, in the order in which they were asked for.
     pub notifications: Vec<Accepted>,

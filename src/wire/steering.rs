@@ -1,12 +1,13 @@
 //! What steering and administering did: `cancel`, `hold`, `release`, `requeue`, `purge` and `db` with `--json`.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::shape;
 use crate::model::{Id, Status, Timestamp};
 
 /// What a steering verb did to one notification; one line each.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Steered {
     /// Its id.
     pub id: Id,
@@ -14,11 +15,12 @@ pub struct Steered {
     pub result: Fate,
     /// Where it stands now (with `--dry-run`: would stand); null when it does not exist.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub status: Option<Status>,
 }
 
 /// What happened to one notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It changed.

@@ -61,6 +61,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("http_body_util", &["channel", "http"]),
     ("tower", &["channel", "http"]),
     ("tower_http", &["http"]),
+    // The shapes say themselves what they are; that is no knowledge of who shows them.
+    ("utoipa", &["http", "wire"]),
     ("env_logger", &["cli"]),
     // Whoever knows it could wait: `model` and `config` decide, and run nothing.
     ("tokio", &["cli", "daemon", "delivery", "http", "cache", "store", "channel"]),

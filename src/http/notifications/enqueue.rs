@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::rows::{self, ROWS, Rows};
+use super::schema;
+use super::show::whole;
 use crate::http::problem::{Problem, RowProblem};
-use crate::http::{App, body};
+use crate::http::settling::{self, What};
+use crate::http::{App, body, query};
 use crate::model::{self, Limits, NewNotification, Timestamp};
-use crate::store::{Portion, Taken};
+use crate::store::{Portion, Taken, shapes};
 use crate::wire;
 use crate::wire::row::Row;
 
@@ -22,16 +27,43 @@ const SOURCE: &str = "http";
 /// The most bytes that the notifications of one request may hold: a long message to many recipients is one each.
 const BYTES: usize = 64 << 20;
 
-/// Accepts what the body holds.
+/// Accepts what the body holds: all of it, or nothing. A list is a batch.
+#[utoipa::path(
+    post, path = "/v1/notifications", operation_id = "enqueue", tag = "notifications",
+    params(
+        ("wait" = Option<String>, Query, description = "Answer when all is settled, after so long at the latest: `10s`; 60s at most"),
+        ("Idempotency-Key" = Option<String>, Header, description = "As the field `key`; for a list the key of each is this, a slash, and its number from 1"),
+    ),
+    request_body(content(
+        (schema::Posted = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 202, description = "On disk", body = schema::Taken, headers(("Location" = String, description = "Where to ask how it is"))),
+        (status = 200, description = "Settled, as `wait` asked for", body = schema::Settled),
+        (status = 400, description = "It cannot be read", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not come in time", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 409, description = "A key was used before for something else", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 415, description = "It is neither JSON nor lines of JSON", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 422, description = "A row is wrong; nothing was enqueued", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+    )
+)]
 pub(in crate::http) async fn enqueue(
     State(app): State<Arc<App>>,
+    Query(given): Query<Vec<(String, String)>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let wait = wait(&given)?;
     let form = body::form(&headers)?;
     let key = key(&headers)?;
     app.pending.admit(&app.readers).await?;
-    let (bytes, _room) = body::read(&app, &headers, body).await?;
+    let (bytes, room) = body::read(&app, &headers, body).await?;
     let mut rows = rows::read(form, &bytes)?;
     drop(bytes);
     if let Some(key) = key {
@@ -43,16 +75,30 @@ pub(in crate::http) async fn enqueue(
     let many = !single || new.len() > 1;
     let window = app.rules().key_window();
     let portion = Portion { new, key_expires_at: now.plus(window), batch: many.then(|| SOURCE.to_owned()) };
-    match app.writer.enqueue(portion).await? {
+    let taken = app.writer.enqueue(portion).await?;
+    drop(room);
+    match taken {
         Taken::Whole { batch, new } if many => {
             let notifications = new.iter().map(|one| wire::Accepted::new(one.id, one.created)).collect();
             let answer = wire::AcceptedBatch { batch, notifications };
+            if let (Some(id), Some(time)) = (batch, wait)
+                && settling::settled(&app, What::Batch(id), time).await?
+                && let Some(batch) = app.readers.call(move |reader| reader.batch(id)).await??
+            {
+                return Ok(Json(shapes::batch(batch)).into_response());
+            }
             let place = batch.map(|id| format!("/v1/batches/{id}"));
             Ok(accepted(place, &answer))
         }
         Taken::Whole { new, .. } => {
             let one = new.first().ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR))?;
             let answer = wire::Accepted::new(one.id, one.created);
+            if let Some(time) = wait
+                && settling::settled(&app, What::One(one.id), time).await?
+                && let Some(whole) = whole(&app, one.id).await?
+            {
+                return Ok(Json(whole).into_response());
+            }
             Ok(accepted(Some(answer.status_url.clone()), &answer))
         }
         Taken::Conflict { position, id } => Err(conflict(position, id)),
@@ -60,7 +106,7 @@ pub(in crate::http) async fn enqueue(
 }
 
 fn accepted(place: Option<String>, answer: &impl serde::Serialize) -> Response {
-    let mut response = (StatusCode::ACCEPTED, axum::Json(answer)).into_response();
+    let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
     if let Some(place) = place.and_then(|place| place.try_into().ok()) {
         response.headers_mut().insert(header::LOCATION, place);
     }
@@ -77,6 +123,18 @@ fn conflict(position: usize, id: Option<model::Id>) -> Problem {
         position + 1
     );
     Problem::new(StatusCode::CONFLICT).detail(what)
+}
+
+/// How long the answer may wait for the end; not at all unless it is said.
+fn wait(given: &[(String, String)]) -> Result<Option<Duration>, Problem> {
+    let read = || match given {
+        [] => Ok(None),
+        [(name, _), ..] if name != "wait" => Err(query::unknown(name, &["wait"])),
+        [(_, value)] => settling::time(value).map(Some),
+        [_, (name, _), ..] if name != "wait" => Err(query::unknown(name, &["wait"])),
+        _ => Err("wait: is given twice".to_owned()),
+    };
+    read().map_err(|what| Problem::new(StatusCode::BAD_REQUEST).detail(what))
 }
 
 /// The duplicate guard of the whole request.

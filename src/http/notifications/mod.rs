@@ -1,10 +1,13 @@
 //! `/v1/notifications`: one file per verb.
 
-mod enqueue;
+pub(super) mod enqueue;
+pub(super) mod list;
 mod rows;
-mod show;
-mod steer;
+mod schema;
+pub(super) mod show;
+pub(super) mod steer;
 
 pub(super) use enqueue::enqueue;
+pub(super) use list::list;
 pub(super) use show::show;
 pub(super) use steer::{cancel, requeue};

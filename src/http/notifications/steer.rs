@@ -28,6 +28,19 @@ const REQUEUE: Verb =
     Verb { done: "requeued", to: Status::Pending, call: |store, now, which| store.requeue(now, which) };
 
 /// Calls off what is pending or held.
+#[utoipa::path(
+    delete, path = "/v1/notifications/{id}", operation_id = "cancel", tag = "notifications",
+    params(("id" = i64, Path, minimum = 1, description = "Its id")),
+    responses(
+        (status = 200, description = "It is cancelled, or was already", body = Steered),
+        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 409, description = "It stands where this does not apply", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+    )
+)]
 pub(in crate::http) async fn cancel(
     State(app): State<Arc<App>>,
     PathId(id): PathId,
@@ -36,6 +49,19 @@ pub(in crate::http) async fn cancel(
 }
 
 /// Starts what is dead, expired or cancelled again.
+#[utoipa::path(
+    post, path = "/v1/notifications/{id}/requeue", operation_id = "requeue", tag = "notifications",
+    params(("id" = i64, Path, minimum = 1, description = "Its id")),
+    responses(
+        (status = 200, description = "It is pending, or was already", body = Steered),
+        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 409, description = "It stands where this does not apply", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+    )
+)]
 pub(in crate::http) async fn requeue(
     State(app): State<Arc<App>>,
     PathId(id): PathId,

@@ -1,4 +1,7 @@
 //! The daemon over HTTP, as curl and raw sockets meet it.
 
+mod connections;
+mod document;
 mod ground;
 mod posting;
+mod refusing;

@@ -1,0 +1,54 @@
+//! What there is to ask for, as an OpenAPI document made from the handlers themselves.
+
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+use super::{batches, health, notifications, status};
+
+/// The document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "notifyctl",
+        description = "A durable notification queue. What is answered with 202 is on disk.",
+    ),
+    servers((url = "/")),
+    tags((name = "notifications"), (name = "batches"), (name = "store")),
+    security((), ("token" = [])),
+    modifiers(&Token),
+    paths(
+        notifications::enqueue::enqueue,
+        notifications::list::list,
+        notifications::show::show,
+        notifications::steer::cancel,
+        notifications::steer::requeue,
+        batches::show,
+        status::show,
+        health::live,
+    )
+)]
+pub(super) struct Document;
+
+/// Who may ask: a token, but for programs that need none.
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().security_schemes.insert("token".into(), scheme.into());
+    }
+}
+
+/// `GET /v1/openapi.json`.
+pub(super) async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
+
+/// The document as it is kept beside the code: indented JSON.
+///
+/// # Errors
+/// When it cannot be written, which cannot be.
+pub fn document() -> serde_json::Result<String> {
+    Document::openapi().to_pretty_json()
+}

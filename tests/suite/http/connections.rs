@@ -1,0 +1,186 @@
+//! Connections: slow ones, too many, the ends of the daemon, and who else listens there.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ground::{Ground, config, socket};
+use crate::support::Sandbox;
+use crate::support::daemon::{Daemon, until};
+
+/// Longer than any limit of time that is looked at.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn connect(ground: &Ground) -> TcpStream {
+    let stream = TcpStream::connect(ground.daemon.address()).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+    stream
+}
+
+/// What comes until the other side closes.
+fn rest(mut stream: &TcpStream) -> String {
+    let mut text = Vec::new();
+    match stream.read_to_end(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("not closed: {error}"),
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn who_says_nothing_is_hung_up_on_and_who_waits_gets_the_place() {
+    let ground = Ground::accepting("max_connections = 2");
+    let silent = [connect(&ground), connect(&ground)];
+    let began = Instant::now();
+    // Waits for a place, which the silent ones have until their time is over.
+    assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
+    let waited = began.elapsed();
+    assert!(waited > Duration::from_secs(3), "{waited:?}: there was a place although both were taken");
+    for stream in &silent {
+        assert_eq!(rest(stream), "");
+    }
+}
+
+#[test]
+fn what_is_no_http_is_answered_or_hung_up_on_and_costs_nothing() {
+    let ground = Ground::accepting("loopback_without_token = true");
+    for (sent, status) in [
+        ("\0\0\0\0\r\n\r\n", "400"),
+        ("GET / HTTP/9.9\r\n\r\n", "400"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""),
+        (
+            "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{}",
+            "400",
+        ),
+        (
+            "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: -1\r\n\r\n{}",
+            "400",
+        ),
+    ] {
+        let mut stream = connect(&ground);
+        stream.write_all(sent.as_bytes()).expect("write");
+        stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+        let answer = rest(&stream);
+        let got = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(
+            got == status
+                || !got.starts_with('5') && status.is_empty()
+                || got.is_empty()
+                || got.starts_with('4'),
+            "{sent:?}: {answer}"
+        );
+    }
+    assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
+    assert_eq!(ground.sandbox.accepted(), 0);
+}
+
+/// Posts until it no longer can; says how many were accepted.
+fn post_on(address: std::net::SocketAddr, stop: &AtomicBool, accepted: &AtomicU64) {
+    let body = r#"{"channel": "run", "message": "x"}"#;
+    let request = format!(
+        "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let Ok(mut stream) = TcpStream::connect(address) else { return };
+    stream.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+    let mut answer = [0; 4096];
+    while !stop.load(Ordering::Relaxed) {
+        if stream.write_all(request.as_bytes()).is_err() {
+            return;
+        }
+        match stream.read(&mut answer) {
+            Ok(1..) if answer.starts_with(b"HTTP/1.1 202") => accepted.fetch_add(1, Ordering::Relaxed),
+            _ => return,
+        };
+    }
+}
+
+/// Eight who post, while `then` happens to the daemon; says how many were accepted.
+fn under_load(ground: &Ground, then: impl FnOnce()) -> u64 {
+    let address = ground.daemon.address();
+    let (stop, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| post_on(address, &stop, &accepted));
+        }
+        until("some are accepted", || accepted.load(Ordering::Relaxed) > 100);
+        then();
+    });
+    accepted.into_inner()
+}
+
+#[test]
+fn what_was_answered_survives_a_kill_right_behind_it() {
+    let ground = Ground::new("loopback_without_token = true");
+    let accepted = under_load(&ground, || ground.daemon.signal("-KILL"));
+    let there = ground.sandbox.accepted();
+    assert!(there >= accepted, "{accepted} were answered, {there} are there");
+    ground.sandbox.ok(&["db", "check"]);
+}
+
+#[test]
+fn a_signal_under_load_loses_nothing_and_answers_what_was_asked() {
+    let ground = Ground::new("loopback_without_token = true");
+    let accepted = under_load(&ground, || ground.daemon.signal("-TERM"));
+    let Ground { sandbox, daemon } = ground;
+    assert_eq!(daemon.ended(), Some(0));
+    // Every request that was committed was answered too: it ended in order.
+    assert_eq!(sandbox.accepted(), accepted);
+    assert!(!socket(&sandbox).exists(), "the socket goes with it");
+    sandbox.ok(&["db", "check"]);
+}
+
+#[test]
+fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
+    let sandbox = Sandbox::new();
+    let start = |rest: &str| {
+        sandbox.configure(&(config(&sandbox, rest) + "[daemon]\nroles = \"http\"\n"));
+        let output = Daemon::command(&sandbox).output().expect("run it");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    drop(std::os::unix::net::UnixListener::bind(socket(&sandbox)).expect("bind"));
+    sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n"));
+    let daemon = Daemon::start(&sandbox);
+    let mode = std::fs::metadata(socket(&sandbox)).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let (code, said) = start("");
+    assert!(code == Some(75) && said.contains("somebody else listens there already"), "{code:?} {said}");
+    // The one that runs keeps its socket.
+    assert!(socket(&sandbox).exists());
+    drop(daemon);
+    std::fs::remove_file(socket(&sandbox)).expect("a kill leaves it behind");
+    std::fs::write(socket(&sandbox), "precious").expect("write");
+    let (code, said) = start("");
+    assert!(code == Some(78) && said.contains("something else than a socket"), "{code:?} {said}");
+    assert_eq!(std::fs::read(socket(&sandbox)).expect("read"), b"precious");
+}
+
+#[test]
+fn where_it_cannot_listen_it_says_so_at_once() {
+    let sandbox = Sandbox::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address");
+    let start = |http: &str| {
+        sandbox.configure(&format!("[daemon]\nroles = \"http\"\n[http]\n{http}\n"));
+        let stderr = sandbox.notifyctl().arg("daemon").output().expect("run it");
+        (stderr.status.code().expect("a code"), String::from_utf8_lossy(&stderr.stderr).into_owned())
+    };
+    for (code, http, says) in [
+        (75, format!("listen = \"{address}\""), "somebody else listens there already"),
+        (78, "listen = \"192.0.2.1:80\"".into(), "this host has no such address"),
+        (78, "listen = \"localhost\"".into(), "no IP address with a port"),
+        (78, "listen = \"off\"".into(), "no socket is named"),
+        (78, format!("socket = \"/tmp/{}\"", "x".repeat(120)), "at most 107"),
+        (78, "lisen = \"off\"".into(), "did you mean `listen`?"),
+        (78, "loopback_without_token = \"perhaps\"".into(), "neither true nor false"),
+    ] {
+        let (got, said) = start(&http);
+        assert!(got == code && said.contains(says), "{http}: {got} {said}");
+    }
+}

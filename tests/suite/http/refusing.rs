@@ -1,0 +1,176 @@
+//! Bad input: each is answered with what is wrong, nothing is enqueued, and the daemon lives on.
+
+use serde_json::{Value, json};
+
+use super::ground::{Answer, Ground};
+
+fn pointers(answer: &Answer) -> Vec<String> {
+    let problems = answer.json()["problems"].clone();
+    let all = problems.as_array().cloned().unwrap_or_default();
+    all.iter().map(|problem| problem["pointer"].as_str().expect("a pointer").to_owned()).collect()
+}
+
+#[test]
+fn every_problem_of_every_row_is_told_with_its_place() {
+    let ground = Ground::accepting("");
+    let refused = ground.post(r#"{"channel": "rum", "mesage": "x", "ttl": 60, "message": 7}"#);
+    assert_eq!(refused.status, 422);
+    assert_eq!(pointers(&refused), ["", "/ttl", "/message", "/channel"], "{refused:?}");
+    let said = refused.problem();
+    assert!(said.contains("did you mean `message`?") && said.contains("did you mean `run`?"), "{said}");
+
+    let rows = json!([
+        {"channel": "run", "message": "fine"},
+        {"channel": "run"},
+        {"channel": "run", "message": "x", "to": ["a\nb", "c"]},
+    ]);
+    let refused = ground.post(&rows.to_string());
+    assert_eq!((refused.status, pointers(&refused)), (422, vec!["/1/message".into(), "/2/to".into()]));
+
+    let lines = "{\"channel\": \"run\", \"message\": \"fine\"}\n\n{\"channel\": \"run\"}\n";
+    let refused = ground.ask("/v1/notifications", &["-H", "Content-Type: application/x-ndjson", "-d", lines]);
+    let refused_lines = ground
+        .ask("/v1/notifications", &["-H", "Content-Type: application/x-ndjson", "--data-binary", lines]);
+    assert_eq!(refused.status, 400, "curl's -d takes the line ends away: {refused:?}");
+    assert_eq!((refused_lines.status, pointers(&refused_lines)), (422, vec!["/3/message".into()]));
+    assert_eq!(ground.sandbox.accepted(), 0, "all of a request, or nothing");
+}
+
+#[test]
+fn what_is_no_json_is_told_with_its_position() {
+    let ground = Ground::accepting("");
+    let deep = format!("{{\"headers\": {}", "[".repeat(100_000));
+    let deep_list = "[".repeat(100_000);
+    for (body, says) in [
+        (r#"{"message": "x",}"#, "column 17"),
+        ("{\n\"message\": \"x\"\n\"to\": 1}", "line 3, column 1"),
+        ("[{\"message\": \"x\"},\n 7 8]", "line 2, column 4"),
+        (r#"[{"message": "x"}, 7]"#, "is not a JSON object"),
+        ("hello", "is not a JSON object"),
+        ("", "is not a JSON object"),
+        (r#""secret""#, "is not a JSON object"),
+        (deep.as_str(), "recursion limit"),
+        (deep_list.as_str(), "EOF"),
+    ] {
+        let file = ground.sandbox.path().join("body");
+        std::fs::write(&file, body).expect("write the body");
+        let refused = ground.ask("/v1/notifications", &["--json", &format!("@{}", file.display())]);
+        assert_eq!(refused.status, 400, "{says}: {refused:?}");
+        assert!(refused.problem().contains(says) && !refused.body.contains("secret"), "{says}: {refused:?}");
+    }
+    let file = ground.sandbox.path().join("body");
+    std::fs::write(&file, b"{\"message\": \"\xff\"}").expect("write the body");
+    let refused = ground.ask("/v1/notifications", &["--json", &format!("@{}", file.display())]);
+    assert!(refused.status == 400 && refused.problem().contains("not UTF-8 from byte 14"), "{refused:?}");
+    assert_eq!(ground.post("[]").status, 422);
+    assert_eq!(ground.sandbox.accepted(), 0);
+    assert_eq!(ground.ask("/healthz", &[]).status, 200);
+}
+
+#[test]
+fn what_is_asked_in_a_way_that_there_is_not_is_answered_so() {
+    let ground = Ground::accepting("max_body = \"1KiB\"");
+    let path = "/v1/notifications";
+    for (status, path, args) in [
+        (404, "/v1/notification", &[][..]),
+        (404, "/v1/notifications/0", &[]),
+        (404, "/v1/notifications/x", &[]),
+        (404, "/v1/notifications/7", &[]),
+        (404, "/v1/notifications/99999999999999999999", &[]),
+        (404, "/v1/batches/7", &[]),
+        (404, "/v1/notifications/7", &["-X", "DELETE"]),
+        (404, "/v1/notifications/7/requeue", &["-X", "POST"]),
+        (405, path, &["-X", "PUT"]),
+        (405, "/v1/status", &["-d", "x"]),
+        (400, "/v1/notifications?statsu=sent", &[]),
+        (400, "/v1/notifications?status=lost", &[]),
+        (400, "/v1/notifications?limit=1001", &[]),
+        (400, "/v1/notifications?cursor=x", &[]),
+        (400, "/v1/notifications?since=2999-01-01", &[]),
+        (400, "/v1/notifications?wait=soon", &["--json", "{}"]),
+        (400, "/v1/notifications?wait=2h", &["--json", "{}"]),
+        (400, path, &["--json", "{}", "-H", "Idempotency-Key;"]),
+        (415, path, &["-d", "message=x"]),
+        (415, path, &["--json", "{}", "-H", "Content-Encoding: gzip"]),
+    ] {
+        let refused = ground.ask(path, args);
+        assert_eq!(refused.status, status, "{path} {args:?}: {refused:?}");
+        refused.problem();
+    }
+    assert_eq!(ground.ask("/v1/status", &["-X", "PUT"]).header("allow"), Some("GET,HEAD"));
+    let told = ground.ask("/v1/notifications?statsu=sent", &[]).problem();
+    assert!(told.contains("did you mean `status`?"), "{told}");
+
+    let file = ground.sandbox.path().join("body");
+    std::fs::write(&file, format!("{{\"message\": \"{}\"}}", "x".repeat(2_000))).expect("write the body");
+    let body = format!("@{}", file.display());
+    for header in ["Expect: 100-continue", "Transfer-Encoding: chunked"] {
+        let refused = ground.ask(path, &["--json", &body, "-H", header]);
+        assert_eq!(refused.status, 413, "{header}: {refused:?}");
+        refused.problem();
+    }
+    let many: Vec<String> = (0..200).flat_map(|n| ["-H".to_owned(), format!("X-{n}: x")]).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(ground.ask("/healthz", &many).status, 431);
+    let long = format!("X-Long: {}", "x".repeat(100_000));
+    assert_eq!(ground.ask("/healthz", &["-H", &long]).status, 431);
+}
+
+#[test]
+fn a_key_that_is_used_again_answers_as_before_or_says_that_it_was_for_something_else() {
+    let ground = Ground::accepting("");
+    let body = |message: &str| json!({"channel": "run", "message": message}).to_string();
+    let post = |key: &str, body: &str| {
+        ground.ask("/v1/notifications", &["--json", body, "-H", &format!("Idempotency-Key: {key}")])
+    };
+    let first = post("k", &body("x"));
+    assert_eq!((first.status, &first.json()["created"]), (202, &json!(true)));
+    // As the draft writes it, and as most do.
+    let again = post("\"k\"", &body("x"));
+    assert_eq!(
+        (again.status, &again.json()["created"], &again.json()["id"]),
+        (202, &json!(false), &first.json()["id"])
+    );
+    let other = post("k", &body("y"));
+    assert!(other.status == 409 && other.problem().contains("something else"), "{other:?}");
+    let field = ground.post(&json!({"channel": "run", "message": "y", "key": "k"}).to_string());
+    assert_eq!(field.status, 409);
+    assert_eq!(post("k", &json!({"message": "x", "key": "other"}).to_string()).status, 400);
+
+    let rows = |last: &str| {
+        let row = |message: &str| json!({"channel": "run", "message": message});
+        Value::from(vec![row("a"), row(last)]).to_string()
+    };
+    let batch = post("b", &rows("b"));
+    let again = post("b", &rows("b"));
+    assert_eq!((batch.status, again.status), (202, 202), "{batch:?} {again:?}");
+    assert_eq!(again.json()["batch"], batch.json()["batch"], "no batch of nothing is made");
+    assert!(again.json()["notifications"].as_array().expect("all").iter().all(|one| one["created"] == false));
+    assert_eq!(post("b", &rows("c")).status, 409);
+    // Twice in one request.
+    let twice = json!([{"channel": "run", "message": "a", "key": "t"}, {"channel": "run", "message": "b", "key": "t"}]);
+    assert_eq!(ground.post(&twice.to_string()).status, 409);
+    assert_eq!(ground.sandbox.accepted(), 3);
+    ground.sandbox.ok(&["db", "check"]);
+}
+
+#[test]
+fn a_full_queue_says_when_to_come_again() {
+    let ground = Ground::accepting("max_pending = 2");
+    let body = r#"{"channel": "run", "message": "x"}"#;
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = ground.post(body);
+        match answer.status {
+            202 => accepted += 1,
+            _ => break answer,
+        }
+        // A count is good for a quarter of a second.
+        assert!(accepted < 500, "nothing is refused");
+    };
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("retry-after").is_some() && refused.problem().contains("full"), "{refused:?}");
+    assert_eq!(ground.sandbox.accepted(), accepted);
+    ground.sandbox.ok(&["cancel", "--all"]);
+    crate::support::daemon::until("there is room again", || ground.post(body).status == 202);
+}
