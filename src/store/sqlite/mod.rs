@@ -6,6 +6,7 @@
 //! Performance: only live rows are indexed, counts are kept, and the log is moved into the file in short steps.
 
 mod admin;
+mod begin;
 mod claim;
 mod content;
 mod counters;
@@ -16,6 +17,7 @@ mod failure;
 mod filter;
 mod line;
 mod live;
+mod loading;
 mod migrate;
 mod open;
 mod orphans;
@@ -38,7 +40,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
 use self::failure::{failure, io_failure, no_room};
 use self::room::Room;
@@ -135,25 +137,6 @@ impl Sqlite {
         failure
     }
 
-    /// Begins a write at once or after those who write now: SQLite's own waiting sleeps ever longer, which
-    /// starves the unlucky; ours stays short, is spread, and knows a line.
-    fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
-        self.connection.busy_timeout(Duration::ZERO)?;
-        self.line.give_way();
-        let started = Instant::now();
-        let begun = loop {
-            match Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate) {
-                Err(error) if is_busy(&error) && started.elapsed() < self.busy_timeout => {
-                    self.line.wait(started.elapsed());
-                }
-                begun => break begun,
-            }
-        };
-        self.line.leave();
-        self.connection.busy_timeout(self.busy_timeout)?;
-        begun
-    }
-
     /// Whether, closed as the last one, it takes the log away.
     fn moves_its_log(&self) -> bool {
         self.torn.get() || wal::is_long(&self.path)
@@ -176,13 +159,6 @@ impl Sqlite {
     ) -> Result<Changed> {
         self.write(doing, |connection| steer::steer(connection, verb, now, which))
     }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-    )
 }
 
 impl Reader for Sqlite {
@@ -271,6 +247,8 @@ impl Writer for Sqlite {
     ) -> Result<Option<BatchReceipt>> {
         let mut load = || {
             let transaction = self.begin()?;
+            // Without it others wait as long as they always do.
+            let _told = loading::begin(&self.path).ok();
             match enqueue::load(&transaction, now, batch, rows)? {
                 enqueue::Loaded::Whole(receipt) => transaction.commit().map(|()| Some(receipt)),
                 enqueue::Loaded::Nothing => transaction.rollback().map(|()| None),
