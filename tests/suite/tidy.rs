@@ -318,3 +318,30 @@ fn packages() -> Vec<(String, String)> {
 fn none(wrong: &[String]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// The fuzz targets are a workspace of their own, which nobody builds by the way: its lock file would grow old unseen.
+#[test]
+fn the_fuzz_targets_are_locked_to_what_is_built() {
+    let names = |path: &str| -> BTreeMap<String, BTreeSet<String>> {
+        let lock: toml::Table = read(&top().join(path)).parse().expect("TOML");
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for package in lock["package"].as_array().expect("packages") {
+            let word = |key: &str| package[key].as_str().expect("a word").to_owned();
+            names.entry(word("name")).or_default().insert(word("version"));
+        }
+        names
+    };
+    let (built, fuzzed) = (names("Cargo.lock"), names("tests/fuzz/Cargo.lock"));
+    let manifest: toml::Table = read(&top().join("Cargo.toml")).parse().expect("TOML");
+    let wanted = manifest["dependencies"].as_table().expect("dependencies").keys();
+    let missing: Vec<_> = wanted.filter(|name| !fuzzed.contains_key(*name)).collect();
+    let others: Vec<_> = fuzzed
+        .iter()
+        .filter(|(name, versions)| built.get(*name).is_some_and(|built| !versions.is_subset(built)))
+        .collect();
+    assert!(
+        missing.is_empty() && others.is_empty(),
+        "tests/fuzz/Cargo.lock lacks {missing:?}, and has other versions of {others:?}; \
+         renew it: `cp Cargo.lock tests/fuzz/ && cargo metadata --manifest-path tests/fuzz/Cargo.toml >/dev/null`"
+    );
+}
