@@ -33,7 +33,7 @@ pub use error::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
-use crate::http::Server;
+use crate::http::{Metrics, Server};
 use crate::store::{self, Access, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
@@ -93,13 +93,13 @@ impl Daemon {
             true => Some(Maintenance::start(&config)?),
             false => None,
         };
-        let wake = Wake::default();
+        let (wake, metrics) = (Wake::default(), Metrics::default());
         // Before anything is sent: where nobody can listen, nothing is half begun.
         let http = match config.daemon.roles.contains(&Role::Http) {
-            true => Some(web::start(&config, &wake)?),
+            true => Some(web::start(&config, &wake, &metrics)?),
             false => None,
         };
-        let (runs, presence) = (Runs::of(&config, SystemClock.now()), None);
+        let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);
         let mut daemon = Self { config, store, signals, runs, presence, maintenance, http, wake, manager };
         if daemon.config.daemon.roles.contains(&Role::Sender) {
             daemon.send().await?;

@@ -13,7 +13,8 @@ use super::web::Wake;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::delivery::{self, Budget, Engine, Lane, Stop, Tally, Until};
+use crate::delivery::{self, Budget, Engine, Lane, Seen, Stop, Tally, Until};
+use crate::http::Metrics;
 use crate::model::{Id, Timestamp};
 use crate::store::{self, Handle, StoreUrl, Worker};
 
@@ -45,6 +46,7 @@ pub(super) struct Runs {
     roles: String,
     since: Timestamp,
     url: StoreUrl,
+    metrics: Metrics,
     /// The one that claims.
     current: Option<Run>,
     older: Vec<Stop>,
@@ -59,9 +61,9 @@ struct Run {
 
 impl Runs {
     /// None yet, in a process that does this since then.
-    pub(super) fn of(config: &Config, since: Timestamp) -> Self {
+    pub(super) fn of(config: &Config, metrics: &Metrics, since: Timestamp) -> Self {
         let (roles, url, ends) = (config.daemon.roles_text(), config.store.url.clone(), JoinSet::new());
-        Self { roles, since, url, current: None, older: Vec::new(), ends }
+        Self { roles, since, url, metrics: metrics.clone(), current: None, older: Vec::new(), ends }
     }
 
     /// Announces this process in the store, and gives its name.
@@ -102,7 +104,7 @@ impl Runs {
         let number = worker.id();
         let engine = Engine {
             store: store.clone(),
-            worker: Box::new(Watched { worker, manager }),
+            worker: Box::new(Watched { worker, manager, metrics: self.metrics.clone() }),
             worker_name: name,
             lanes,
             clock: Arc::new(SystemClock),
@@ -111,7 +113,7 @@ impl Runs {
             budget: Budget::default(),
             stop: stop.clone(),
             wake: Arc::clone(&wake),
-            observer: Box::new(|_| {}),
+            observer: observer(self.metrics.clone()),
         };
         self.ends.spawn(async move { (number, delivery::run(engine).await) });
         let look = tokio::spawn(look(store.clone(), self.url.clone(), wake)).abort_handle();
@@ -159,6 +161,18 @@ impl Runs {
     }
 }
 
+/// Tells the metrics what the engine sees; neither knows the other.
+fn observer(metrics: Metrics) -> delivery::Observer {
+    Box::new(move |seen| match seen {
+        Seen::Attempt { settlement, times } => {
+            metrics.attempt(settlement, times.map(|times| (times.took, times.age)));
+        }
+        Seen::LeaseLost => metrics.lease_lost(),
+        Seen::Limited(channel) => metrics.limited(channel),
+        Seen::Round(_) => {}
+    })
+}
+
 /// Rings when another connection has committed something: a shell's `enqueue`, a pass, a release.
 async fn look(store: Handle, url: StoreUrl, wake: Arc<Notify>) {
     let mut watch = store::watch(&url).inspect_err(|error| {
@@ -197,6 +211,7 @@ async fn look(store: Handle, url: StoreUrl, wake: Arc<Notify>) {
 struct Watched {
     worker: Box<dyn Worker>,
     manager: Manager,
+    metrics: Metrics,
 }
 
 impl Worker for Watched {
@@ -218,6 +233,7 @@ impl Worker for Watched {
 
     fn beat(&self, lease: Duration) -> io::Result<()> {
         self.manager.alive();
+        self.metrics.beat();
         self.worker.beat(lease)
     }
 

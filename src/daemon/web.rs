@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::http::{Bell, Parts, Rules, Server};
+use crate::http::{Bell, Metrics, Parts, Rules, Server};
 use crate::model::{Problem, Timestamp};
 use crate::store::{self, Access, Reader, shapes};
 use crate::wire;
@@ -19,7 +19,7 @@ use crate::wire::row::{Intake, Terms};
 const READERS: usize = 2;
 
 /// Listens, and answers from now on; rings `wake` when something was enqueued.
-pub(super) fn start(config: &Config, wake: &Wake) -> Result<Server, Error> {
+pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<Server, Error> {
     let open = |access| store::open(&config.store, access, SystemClock.now());
     let wake = wake.clone();
     let server = Server::start(Parts {
@@ -27,6 +27,7 @@ pub(super) fn start(config: &Config, wake: &Wake) -> Result<Server, Error> {
         store: open(Access::Existing)?,
         readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
         rules: rules(config),
+        metrics: metrics.clone(),
         bell: Arc::new(move || wake.ring()) as Bell,
     })?;
     if let Some(address) = server.address() {

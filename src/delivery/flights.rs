@@ -85,10 +85,11 @@ impl Conductor {
         } else if is_trouble(&verdict) {
             self.stop_lane(lane);
         }
-        let worker = self.worker.id();
+        let (worker, created_at) = (self.worker.id(), claimed.created_at);
         let settlement = self.decide(lane, claimed, worker, started_at, verdict);
+        let age = settlement.ended_at.since(created_at);
         let took = now.saturating_duration_since(since);
-        self.outbox.settle(settlement, Origin::Place { lane, place, took }, now);
+        self.outbox.settle(settlement, Origin::Place { lane, place, took, age }, now);
     }
 
     /// Nothing was sent of what is at `place`: it goes back as if it had never begun.

@@ -39,7 +39,7 @@ pub use tally::{ChannelTally, Tally};
 pub use worker::{random, worker_name};
 
 use crate::clock::Clock;
-use crate::store::{Handle, Worker};
+use crate::store::{Handle, Settlement, Worker};
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::delivery";
@@ -66,12 +66,39 @@ pub struct Engine {
     pub stop: Stop,
     /// Rung when something may have become due earlier than the store said.
     pub wake: Arc<Notify>,
-    /// Told after every round.
+    /// Told of each attempt that is settled, and after every round.
     pub observer: Observer,
 }
 
-/// Is told how far it has come.
-pub type Observer = Box<dyn FnMut(&Tally) + Send>;
+/// Is told what happens, once it is committed. It must not take long: nothing else happens meanwhile.
+pub type Observer = Box<dyn FnMut(Seen<'_>) + Send>;
+
+/// What an observer is told.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// An attempt is settled.
+    Attempt {
+        /// What it came to, and what becomes of the notification.
+        settlement: &'a Settlement,
+        /// How long it took, and how long ago its notification was enqueued; `None` for one of a dead worker.
+        times: Option<Times>,
+    },
+    /// A result was refused: its lease was lost.
+    LeaseLost,
+    /// A claim on this channel waits for a rate.
+    Limited(&'a str),
+    /// A round is over; this is what all of them came to.
+    Round(&'a Tally),
+}
+
+/// How long an attempt took.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From its begin to its end.
+    pub took: Duration,
+    /// From the enqueueing of its notification to its end.
+    pub age: Duration,
+}
 
 /// When a run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

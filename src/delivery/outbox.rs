@@ -28,6 +28,8 @@ pub(super) enum Origin {
         place: usize,
         /// How long it took.
         took: Duration,
+        /// How long ago its notification was enqueued when it ended.
+        age: Duration,
     },
     /// One of a dead worker's.
     Orphan {

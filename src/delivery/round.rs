@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::conductor::Conductor;
 use super::outbox::{Origin, Outbox};
 use super::pace::{Dated, Fit};
-use super::{care::Found, record};
+use super::{Seen, Times, care::Found, record};
 use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
-use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, Orphan, Settlement};
+use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, LimitedBy, Orphan, Settlement};
 
 /// How long a result waits for others while they come in a stream.
 const LINGER: Duration = Duration::from_millis(4);
@@ -120,7 +120,7 @@ impl Conductor {
         if self.is_draining() {
             self.give_back_ready();
         }
-        (self.observer)(&self.tally);
+        (self.observer)(Seen::Round(&self.tally));
     }
 
     /// The exchange failed, and nothing of it was done.
@@ -146,18 +146,20 @@ impl Conductor {
             let wait = settlement.transition.next_attempt_at.since(self.tally.ended_at);
             lane.look_by(now + wait);
         }
-        let took = match origin {
-            Origin::Place { place, took, .. } => {
+        let times = match origin {
+            Origin::Place { place, took, age, .. } => {
                 lane.committed();
                 self.places.release(place);
-                took
+                Some(Times { took, age })
             }
             // Somebody else was first.
             Origin::Orphan { .. } if !settled => return,
-            Origin::Orphan { .. } => Duration::ZERO,
+            Origin::Orphan { .. } => None,
         };
+        let took = times.map_or(Duration::ZERO, |times| times.took);
         if !settled {
             self.tally.leases_lost += 1;
+            (self.observer)(Seen::LeaseLost);
             record::attempt(
                 log::Level::Warn,
                 settlement,
@@ -172,6 +174,7 @@ impl Conductor {
             lane.trouble_told = true;
         }
         record::attempt(level, settlement, took, &self.worker_name, "attempt");
+        (self.observer)(Seen::Attempt { settlement, times });
         match (origin, settlement.transition.status) {
             // It was not our attempt that was deferred.
             (Origin::Orphan { .. }, Status::Pending) => self.tally.orphans += 1,
@@ -188,6 +191,9 @@ impl Conductor {
         if let Some(margin) = self.lanes[lane].margin() {
             let latency = (wall.since(dated.at) + dated.lead).saturating_sub(dated.at.since(wall));
             self.pace.learn(latency, margin);
+        }
+        if matches!(reply.limited_by, LimitedBy::Rate(_)) {
+            (self.observer)(Seen::Limited(&self.lanes[lane].lane.name));
         }
         self.lanes[lane].receive(reply, fit, dated, (now, wall));
         if self.lanes[lane].stopped {

@@ -16,6 +16,7 @@ mod error;
 mod health;
 mod id;
 mod listen;
+mod metrics;
 mod notifications;
 mod openapi;
 mod options;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::Error;
+pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::{Listen, Options};
 
@@ -88,6 +90,8 @@ pub struct Parts {
     pub rules: Arc<dyn Rules>,
     /// Who is told that something was enqueued.
     pub bell: Bell,
+    /// What this process has counted, its sender too.
+    pub metrics: Metrics,
 }
 
 /// The HTTP side, at work.
@@ -107,6 +111,7 @@ struct App {
     readers: Readers,
     pending: Pending,
     budget: Budget,
+    metrics: Metrics,
     clock: SystemClock,
     store_id: String,
     /// The end has begun: connections are given up as soon as they have answered.
@@ -129,7 +134,7 @@ impl Server {
     /// # Errors
     /// When it cannot listen where it should, or the system gives no thread.
     pub fn start(parts: Parts) -> Result<Self, Error> {
-        let Parts { options, store, readers, rules, bell } = parts;
+        let Parts { options, store, readers, rules, bell, metrics } = parts;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -148,6 +153,7 @@ impl Server {
             readers,
             pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
+            metrics,
             clock: SystemClock,
             store_id,
             stopping: CancellationToken::new(),

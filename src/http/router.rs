@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use super::access::{Scope, needs};
 use super::problem::Problem;
-use super::{App, batches, health, notifications, openapi, status};
+use super::{App, batches, health, metrics, notifications, openapi, status};
 
 /// The whole of it.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -18,6 +19,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let admin = |methods| needs(Scope::Admin, app, methods);
     Router::new()
         .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", read(get(metrics::show)))
         .route(
             "/v1/notifications",
             enqueue(post(notifications::enqueue)).merge(read(get(notifications::list))),
@@ -32,6 +35,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/status", read(get(status::show)))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(Arc::clone(app), metrics::measure))
         .with_state(Arc::clone(app))
 }
 

@@ -44,6 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("csv_core", &["cli"]),
     ("ratatui", &["cli"]),
+    ("prometheus_client", &["http"]),
     ("rusqlite", &["store"]),
     // The configuration names senders, and an address is one type.
     ("lettre", &["channel", "config"]),

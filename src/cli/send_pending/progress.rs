@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::delivery::{Observer, Tally};
+use crate::delivery::{Observer, Seen};
 
 /// A bar on standard error; nothing where nobody looks.
 pub(super) struct Progress(Option<ProgressBar>);
@@ -33,8 +33,9 @@ impl Progress {
     /// What tells the engine's rounds to the bar.
     pub(super) fn observer(&self) -> Observer {
         match self.0.clone() {
-            None => Box::new(|_: &Tally| ()),
-            Some(bar) => Box::new(move |tally| {
+            None => Box::new(|_| ()),
+            Some(bar) => Box::new(move |seen| {
+                let Seen::Round(tally) = seen else { return };
                 bar.set_position(tally.done() + tally.total.deferred);
                 if tally.total.deferred + tally.total.dead > 0 {
                     bar.set_message(format!("{} deferred, {} dead", tally.total.deferred, tally.total.dead));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use notifyctl::channel::{Attempt, Channel, Envelope};
 use notifyctl::clock::{Clock, since_boot};
-use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Stop, Tally, Until};
+use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Seen, Stop, Tally, Until};
 use notifyctl::model::{
     Content, Id, NewNotification, OnUnknown, Policy, Priority, Status, Timestamp, Verdict,
 };
@@ -141,7 +141,11 @@ impl Rig {
             budget: self.budget,
             stop: self.stop.clone(),
             wake: Arc::clone(&self.wake),
-            observer: Box::new(move |_| rounds.notify_one()),
+            observer: Box::new(move |seen| {
+                if let Seen::Round(_) = seen {
+                    rounds.notify_one();
+                }
+            }),
         };
         let limit = self.hangs_after;
         async move { tokio::time::timeout(limit, delivery::run(engine)).await.expect("the engine hangs") }

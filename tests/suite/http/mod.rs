@@ -3,5 +3,6 @@
 mod connections;
 mod document;
 mod ground;
+mod health;
 mod posting;
 mod refusing;

@@ -1,0 +1,277 @@
+//! `GET /metrics`: numbers for Prometheus.
+//!
+//! What the store counts comes from the store when it is asked for, so that it is right across processes and
+//! restarts; what attempts and requests took is counted here, per process, as they happen. Labels are names of
+//! channels, and words of closed lists: never what was told, or to whom.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::App;
+use super::problem::Problem;
+use crate::clock::since_boot;
+use crate::model::{Status, Timestamp};
+use crate::store::{Settlement, Space};
+use crate::wire;
+
+/// How it is written (the version is that of OpenMetrics).
+const TYPE: (HeaderName, &str) =
+    (header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// The most channels that have a name in the numbers; those beyond it are told as one.
+const CHANNELS: usize = 200;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// What this process has counted. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<Counted>);
+
+struct Counted {
+    attempts: Family<Labels, Counter>,
+    durations: Family<Labels, Histogram, fn() -> Histogram>,
+    ages: Family<Labels, Histogram, fn() -> Histogram>,
+    requests: Family<Labels, Histogram, fn() -> Histogram>,
+    limited: Family<Labels, Counter>,
+    leases_lost: Counter,
+    /// The sending loop's last sign of life, in milliseconds since the machine was started; 0 without one.
+    beat: AtomicU64,
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let of = |make: fn() -> Histogram| Family::new_with_constructor(make);
+        Self {
+            attempts: Family::default(),
+            durations: of(|| {
+                Histogram::new([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
+            }),
+            ages: of(|| {
+                Histogram::new([
+                    0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 86_400.0,
+                ])
+            }),
+            requests: of(|| {
+                Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0])
+            }),
+            limited: Family::default(),
+            leases_lost: Counter::default(),
+            beat: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Metrics {
+    /// An attempt was settled: how long it took, and how long ago its notification had been enqueued; `None` for an
+    /// attempt of a dead worker.
+    pub fn attempt(&self, settlement: &Settlement, times: Option<(Duration, Duration)>) {
+        let channel = || vec![("channel", settlement.channel.clone())];
+        let mut labels = channel();
+        labels.push(("outcome", settlement.verdict.outcome.to_string()));
+        labels.push(("reason", settlement.verdict.reason.to_string()));
+        self.0.attempts.get_or_create(&labels).inc();
+        if let Some((took, age)) = times {
+            self.0.durations.get_or_create(&channel()).observe(took.as_secs_f64());
+            if settlement.transition.status.is_final() {
+                self.0.ages.get_or_create(&channel()).observe(age.as_secs_f64());
+            }
+        }
+    }
+
+    /// A result was refused, because its lease was lost.
+    pub fn lease_lost(&self) {
+        self.0.leases_lost.inc();
+    }
+
+    /// A claim on `channel` waits for a rate.
+    pub fn limited(&self, channel: &str) {
+        self.0.limited.get_or_create(&vec![("channel", channel.to_owned())]).inc();
+    }
+
+    /// The sending loop moves.
+    pub fn beat(&self) {
+        let now = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
+        self.0.beat.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago the sending loop gave its last sign of life; `None` where there is none in this process.
+    pub(super) fn silent(&self) -> Option<Duration> {
+        match self.0.beat.load(Ordering::Relaxed) {
+            0 => None,
+            beat => Some(since_boot().saturating_sub(Duration::from_millis(beat))),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let counted = &self.0;
+        registry.register("attempts", "Attempts settled by this process", counted.attempts.clone());
+        registry.register_with_unit(
+            "attempt_duration",
+            "How long attempts of this process took",
+            Unit::Seconds,
+            counted.durations.clone(),
+        );
+        registry.register_with_unit(
+            "settled_after",
+            "From enqueueing to the final status, of what this process settled for good",
+            Unit::Seconds,
+            counted.ages.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "How long requests to this process took, until their answer began",
+            Unit::Seconds,
+            counted.requests.clone(),
+        );
+        registry.register("limiter_waits", "Claims that had to wait for a rate", counted.limited.clone());
+        registry.register(
+            "leases_lost",
+            "Results that were refused because their lease was lost",
+            counted.leases_lost.clone(),
+        );
+    }
+}
+
+/// Measures one request.
+pub(super) async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    // What was asked for by any other name is one: names are the caller's to make up.
+    let route = request.extensions().get().map_or("other", MatchedPath::as_str).to_owned();
+    let method = match *request.method() {
+        Method::GET | Method::HEAD => "GET",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    };
+    let response = next.run(request).await;
+    let labels = vec![
+        ("method", method.to_owned()),
+        ("route", route),
+        ("status", response.status().as_u16().to_string()),
+    ];
+    app.metrics.0.requests.get_or_create(&labels).observe(began.elapsed().as_secs_f64());
+    response
+}
+
+/// Answers with all of it.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+    let (rules, now) = (app.rules(), app.now());
+    let read = app.readers.call(move |reader| Ok((rules.status(reader, now)?, reader.space()?)));
+    let read: crate::store::Result<(wire::Status, Space)> = read.await?;
+    let (status, space) = read?;
+    let mut registry = Registry::with_prefix("notifyctl");
+    registry.register(
+        "build",
+        "Which notifyctl this is",
+        Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+    );
+    of_store(&mut registry, &status, space, now);
+    app.metrics.register(&mut registry);
+    let mut text = String::new();
+    // To write to a string does not fail.
+    if encode(&mut text, &registry).is_err() {
+        let _ = write!(text, "# EOF");
+    }
+    Ok(([TYPE], text))
+}
+
+/// What the store says of itself.
+fn of_store(registry: &mut Registry, status: &wire::Status, space: Space, now: Timestamp) {
+    let depth = Family::<Labels, Gauge>::default();
+    let (accepted, purged) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
+    let (oldest, held, failures) = (
+        Family::<Labels, Gauge<f64, AtomicU64>>::default(),
+        Family::<Labels, Gauge>::default(),
+        Family::<Labels, Gauge>::default(),
+    );
+    let (used, limit) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    for (number, (name, channel)) in status.channels.iter().enumerate() {
+        let named = number < CHANNELS;
+        let of = |more: &[(&'static str, String)]| {
+            let name = if named { name.clone() } else { "(others)".to_owned() };
+            let mut labels = vec![("channel", name)];
+            labels.extend_from_slice(more);
+            labels
+        };
+        for which in Status::ALL {
+            depth
+                .get_or_create(&of(&[("status", which.to_string())]))
+                .inc_by(signed(channel.counts.of(which)));
+        }
+        accepted.get_or_create(&of(&[])).inc_by(channel.accepted);
+        purged.get_or_create(&of(&[])).inc_by(channel.purged);
+        let age = channel.oldest_due_at.map_or(0.0, |at| now.since(at).as_secs_f64());
+        let oldest = oldest.get_or_create(&of(&[]));
+        oldest.set(oldest.get().max(age));
+        held.get_or_create(&of(&[])).inc_by(i64::from(channel.held.is_some()));
+        let in_a_row = channel.trouble.as_ref().map_or(0, |trouble| trouble.failures);
+        failures.get_or_create(&of(&[])).inc_by(i64::from(in_a_row));
+        for rate in channel.rates.iter().filter(|_| named) {
+            let labels = of(&[("rate", rate.rate.clone())]);
+            used.get_or_create(&labels).set(i64::from(rate.used));
+            limit.get_or_create(&labels).set(i64::from(rate.limit));
+        }
+    }
+    registry.register("notifications", "How many stand where", depth);
+    registry.register("accepted", "Notifications ever accepted", accepted);
+    registry.register("purged", "Notifications removed by a purge", purged);
+    registry.register_with_unit(
+        "oldest_due",
+        "For how long the oldest due one is due; 0 when none is",
+        Unit::Seconds,
+        oldest,
+    );
+    registry.register("channel_held", "Whether the whole channel is held", held);
+    registry.register(
+        "channel_failures",
+        "How many attempts in a row have met trouble of the channel",
+        failures,
+    );
+    registry.register("rate_used", "Attempts that count against a rate now", used);
+    registry.register("rate_limit", "Attempts that a rate allows", limit);
+
+    let workers = Family::<Labels, Gauge>::default();
+    for role in status.workers.iter().filter(|worker| !worker.hangs).flat_map(|worker| &worker.roles) {
+        workers.get_or_create(&vec![("role", role.clone())]).inc();
+    }
+    registry.register("workers", "Daemons and passes that live, by what they do", workers);
+    if let Some(at) = status.sender_seen_at {
+        let silent = Gauge::<f64, AtomicU64>::default();
+        silent.set(now.since(at).as_secs_f64());
+        registry.register_with_unit(
+            "sender_silent",
+            "How long ago somebody who delivers was seen",
+            Unit::Seconds,
+            silent,
+        );
+    }
+    for (name, help, bytes) in [
+        ("store_free", "Room on the file system of the store", space.free),
+        ("store_disk", "Size of the file system of the store", space.size),
+        ("store_log", "Size of the write-ahead log", space.log),
+    ] {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(signed(bytes));
+        registry.register_with_unit(name, help, Unit::Bytes, gauge);
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,155 @@
+//! Whether the daemon lives and can work, its numbers, and the papers that are made for them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::ground::Ground;
+use crate::support::daemon::until;
+
+fn etc(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("etc").join(name)
+}
+
+/// The numbers' names and labels, each with its value.
+fn samples(ground: &Ground) -> Vec<(String, f64)> {
+    let answer = ground.ask("/metrics", &[]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
+    );
+    assert!(answer.body.ends_with("# EOF\n"), "{answer:?}");
+    let lines = answer.body.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{line}")))
+        })
+        .collect()
+}
+
+fn value(samples: &[(String, f64)], name: &str) -> Option<f64> {
+    samples.iter().find(|(own, _)| own == name).map(|(_, value)| *value)
+}
+
+#[test]
+fn what_the_store_counts_and_what_attempts_took_are_numbers_without_personal_data() {
+    let ground = Ground::new("");
+    let posted =
+        ground.post(r#"{"channel":"run","to":"ann@example.org","subject":"secret","message":"hello"}"#);
+    assert_eq!(posted.status, 202, "{posted:?}");
+    let sent = "notifyctl_notifications{channel=\"run\",status=\"sent\"}";
+    until("it is sent and counted", || value(&samples(&ground), sent) == Some(1.0));
+    let attempts = "notifyctl_attempts_total{channel=\"run\",outcome=\"sent\"";
+    until("its attempt is counted", || {
+        samples(&ground).iter().any(|(name, n)| name.starts_with(attempts) && *n > 0.5)
+    });
+    let samples = samples(&ground);
+    assert_eq!(value(&samples, "notifyctl_attempt_duration_seconds_count{channel=\"run\"}"), Some(1.0));
+    assert_eq!(value(&samples, "notifyctl_settled_after_seconds_count{channel=\"run\"}"), Some(1.0));
+    assert_eq!(value(&samples, "notifyctl_workers{role=\"sender\"}"), Some(1.0));
+    assert_eq!(value(&samples, "notifyctl_accepted_total{channel=\"run\"}"), Some(1.0));
+    let posts = "notifyctl_http_request_duration_seconds_count{method=\"POST\",route=\"/v1/notifications\",status=\"202\"}";
+    assert_eq!(value(&samples, posts), Some(1.0), "{samples:?}");
+    // What a caller makes up is no label.
+    for path in ["/v1/notifications/secret-1", "/secret-2"] {
+        ground.ask(path, &["-X", "SECRET"]);
+    }
+    let body = ground.ask("/metrics", &[]).body;
+    for word in ["ann@", "secret", "SECRET", "hello"] {
+        assert!(!body.contains(word), "{word}: {body}");
+    }
+}
+
+#[test]
+fn it_is_ready_while_the_store_can_be_written() {
+    let ground = Ground::new("");
+    let ready = ground.ask("/readyz", &[]);
+    assert_eq!((ready.status, ready.json()["ready"].as_bool()), (200, Some(true)), "{ready:?}");
+    let lock = rusqlite::Connection::open(ground.sandbox.db()).expect("open");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("lock");
+    let not = ground.ask("/readyz", &[]);
+    assert_eq!((not.status, not.json()["ready"].as_bool()), (503, Some(false)), "{not:?}");
+    assert!(
+        not.json()["reasons"][0].as_str().is_some_and(|why| why.contains("could not be written within 2 s")),
+        "{not:?}"
+    );
+    assert_eq!(ground.ask("/healthz", &[]).status, 200, "it lives all the same");
+    lock.execute_batch("ROLLBACK").expect("unlock");
+    until("ready again", || ground.ask("/readyz", &[]).status == 200);
+}
+
+/// The names of numbers that a text speaks of, without what a histogram appends.
+fn named(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_name(c)).filter(|word| word.starts_with("notifyctl_"));
+    words.map(bare).collect()
+}
+
+fn bare(name: &str) -> String {
+    let ends = ["_bucket", "_count", "_sum"];
+    ends.into_iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+}
+
+#[test]
+fn every_number_that_the_rules_and_the_dashboard_name_is_there() {
+    let ground = Ground::new("");
+    ground.post(r#"{"channel":"run","to":"a","message":"hello"}"#);
+    until("an attempt", || {
+        samples(&ground).iter().any(|(name, _)| name.starts_with("notifyctl_settled_after"))
+    });
+    // A rate has to be there, and something has to wait for it.
+    let told: BTreeSet<String> =
+        samples(&ground).iter().map(|(name, _)| bare(name.split('{').next().expect("a name"))).collect();
+    let rated =
+        ["notifyctl_rate_used", "notifyctl_rate_limit", "notifyctl_limiter_waits_total"].map(str::to_owned);
+    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/metrics.rs"))
+        .expect("read");
+    for name in &rated {
+        let own = name.trim_start_matches("notifyctl_").trim_end_matches("_total");
+        assert!(source.contains(&format!("\"{own}\"")), "{name}");
+    }
+    let told: BTreeSet<String> = told.into_iter().chain(rated).collect();
+    for paper in
+        ["prometheus/notifyctl.rules.yml", "prometheus/notifyctl.rules.test.yml", "grafana/notifyctl.json"]
+    {
+        let text = std::fs::read_to_string(etc(paper)).expect("read");
+        let names = named(&text);
+        assert!(names.len() > 5, "{paper}: {names:?}");
+        let missing: Vec<_> = names.difference(&told).collect();
+        assert!(missing.is_empty(), "{paper} names what is not told: {missing:?}\n{told:?}");
+    }
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(etc("grafana/notifyctl.json")).expect("read"))
+            .expect("JSON");
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+}
+
+#[test]
+fn the_alert_rules_are_right_by_promtool() {
+    for args in [["check", "rules", "notifyctl.rules.yml"], ["test", "rules", "notifyctl.rules.test.yml"]] {
+        let output = Command::new("promtool").args(args).current_dir(etc("prometheus")).output();
+        let output = output.expect("run promtool, of the package prometheus");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn every_query_of_the_dashboard_can_be_asked() {
+    let text = std::fs::read_to_string(etc("grafana/notifyctl.json")).expect("read");
+    let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let targets = dashboard["panels"].as_array().expect("panels").iter();
+    let queries = targets.flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let mut rules = String::from("groups:\n- name: dashboard\n  rules:\n");
+    for (number, query) in queries.enumerate() {
+        let query = query["expr"].as_str().expect("a query");
+        let query = query.replace("$__rate_interval", "5m").replace("$channel", ".*").replace('\'', "''");
+        rules += &format!("  - record: dashboard:q{number}\n    expr: '{query}'\n");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("rules.yml"), rules).expect("write");
+    let output =
+        Command::new("promtool").args(["check", "rules", "rules.yml"]).current_dir(folder.path()).output();
+    let output = output.expect("run promtool, of the package prometheus");
+    assert!(output.status.success(), "{output:?}");
+}
