@@ -10,6 +10,7 @@ mod batch;
 mod enqueue;
 mod floor;
 mod history;
+mod idle;
 mod measure;
 mod memory;
 mod pass;
@@ -33,6 +34,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("smtp", smtp::run),
     ("webhook", webhook::run),
     ("memory", memory::run),
+    ("idle", idle::run),
     ("history", history::run),
 ];
 
