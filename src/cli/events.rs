@@ -99,15 +99,14 @@ fn begin(context: &Context, reader: &dyn Reader, args: &EventsArgs) -> Result<Cu
 
 fn show(context: &mut Context, told: Events, json: bool) -> Result<(), Error> {
     let face = context.out.face(context.now());
-    if told.gap {
+    if let Some(before) = told.gap {
         match json {
             true => {
-                let before = told.events.first().map_or(told.next, |event| event.cursor);
-                context.out.json(&wire::Gap::before(before))?;
+                context.out.json(&wire::Mark::gap(before))?;
             }
             false => {
                 context.out.flush()?;
-                say(wire::Gap::DETAIL);
+                say(wire::Mark::GAP);
             }
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<S
         options: config.http.clone(),
         store: open(Access::Existing)?,
         readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
+        watcher: open(Access::Read)?,
         rules: rules(config),
         metrics: metrics.clone(),
         bell: Arc::new(move || wake.ring()) as Bell,

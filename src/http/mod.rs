@@ -13,6 +13,7 @@ mod batches;
 mod body;
 mod budget;
 mod error;
+mod events;
 mod health;
 mod id;
 mod listen;
@@ -50,6 +51,7 @@ use crate::store::{self, Reader, Store};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
 use budget::Budget;
+use events::{Feed, Watching};
 use pending::Pending;
 use readers::Readers;
 use writer::Writer;
@@ -86,6 +88,8 @@ pub struct Parts {
     pub store: Box<dyn Store>,
     /// Those that are read on, at least one.
     pub readers: Vec<Box<dyn Store>>,
+    /// The one on which what happens is looked for, on behalf of all who watch.
+    pub watcher: Box<dyn Store>,
     /// What is configured of the rest.
     pub rules: Arc<dyn Rules>,
     /// Who is told that something was enqueued.
@@ -111,6 +115,7 @@ struct App {
     readers: Readers,
     pending: Pending,
     budget: Budget,
+    events: Watching,
     metrics: Metrics,
     clock: SystemClock,
     store_id: String,
@@ -134,7 +139,7 @@ impl Server {
     /// # Errors
     /// When it cannot listen where it should, or the system gives no thread.
     pub fn start(parts: Parts) -> Result<Self, Error> {
-        let Parts { options, store, readers, rules, bell, metrics } = parts;
+        let Parts { options, store, readers, watcher, rules, bell, metrics } = parts;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -145,21 +150,32 @@ impl Server {
         let store_id = store.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
-        let writer =
-            Writer::start(store, bell).map_err(|error| Error::system("start a thread for writing", error))?;
+        let feed = Feed::start(watcher)
+            .map(Arc::new)
+            .map_err(|error| Error::system("start a thread that looks for events", error))?;
+        let ring = {
+            let feed = Arc::clone(&feed);
+            move || {
+                bell();
+                feed.ring();
+            }
+        };
+        let writer = Writer::start(store, Arc::new(ring))
+            .map_err(|error| Error::system("start a thread for writing", error))?;
+        let tracker = TaskTracker::new();
         let app = Arc::new(App {
             rules: RwLock::new(rules),
             writer,
             readers,
             pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
+            events: Watching::new(feed, tracker.clone()),
             metrics,
             clock: SystemClock,
             store_id,
             stopping: CancellationToken::new(),
             options,
         });
-        let tracker = TaskTracker::new();
         let address = {
             let _inside = runtime.enter();
             serve::start(&app, &tracker)

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 
 use super::access::{Scope, needs};
 use super::problem::Problem;
-use super::{App, batches, health, metrics, notifications, openapi, status};
+use super::{App, batches, events, health, metrics, notifications, openapi, status};
 
 /// The whole of it.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -31,6 +31,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         )
         .route("/v1/notifications/{id}/requeue", admin(post(notifications::requeue)))
         .route("/v1/batches/{id}", read(get(batches::show)))
+        .route("/v1/events", read(get(events::watch)))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/v1/status", read(get(status::show)))
         .fallback(no_such_path)

@@ -41,6 +41,10 @@ const BUFFER: usize = 64 << 10;
 /// How long it rests when a connection cannot be taken: there are too many open files, which takes time to pass.
 const REST: Duration = Duration::from_millis(100);
 
+/// Ends its connection at once, where an answer that goes on is not taken; an extension of each request.
+#[derive(Debug, Clone)]
+pub(super) struct HangUp(pub(super) CancellationToken);
+
 /// What all connections have in common.
 struct Serving {
     router: Router,
@@ -135,10 +139,12 @@ impl Serving {
 
     /// Answers one request after another until either side has enough.
     async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+        let hang_up = HangUp(CancellationToken::new());
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let router = self.router.clone();
+            let (router, hang_up) = (self.router.clone(), hang_up.clone());
             async move {
-                let request: Request = request.map(Body::new);
+                let mut request: Request = request.map(Body::new);
+                request.extensions_mut().insert(hang_up);
                 Ok::<_, std::convert::Infallible>(answer::answer(router, peer, request).await)
             }
         });
@@ -153,6 +159,7 @@ impl Serving {
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            () = hang_up.0.cancelled() => return,
             () = self.stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await

@@ -15,6 +15,14 @@ pub struct Cursor {
     pub told: i64,
 }
 
+impl Cursor {
+    /// Whether whoever is at `other` has been told all that whoever is here has, and more.
+    #[must_use]
+    pub fn is_before(self, other: Self) -> bool {
+        self != other && self.enqueued <= other.enqueued && self.told <= other.told
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.enqueued, self.told)

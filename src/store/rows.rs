@@ -221,9 +221,9 @@ pub struct Events {
     pub events: Vec<Event>,
     /// Where to go on, also when nothing was meant.
     pub next: Cursor,
-    /// Whether some events before these are not kept any more, or were asked for behind a place that this store
-    /// never came to: whoever keeps a picture of it draws it anew.
-    pub gap: bool,
+    /// Set when some events before these are not kept any more, or were asked for behind a place that this store
+    /// never came to: the place behind which these are. Whoever keeps a picture of the store draws it anew.
+    pub gap: Option<Cursor>,
     /// Whether there is more right now.
     pub more: bool,
 }

@@ -74,26 +74,32 @@ impl Event {
     }
 }
 
-/// Stands where events should be that are not kept any more: what is known from them is to be read anew.
+/// What stands between events: where one is, or that some are missing.
 #[derive(Debug, Clone, Serialize)]
-pub struct Gap {
-    /// Where the events that follow begin; opaque.
+pub struct Mark {
+    /// Where to go on after it; opaque.
     #[serde(serialize_with = "shape::word")]
     cursor: Cursor,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// For people.
-    detail: &'static str,
+    /// For people; null when there is nothing to say.
+    detail: Option<&'static str>,
 }
 
-impl Gap {
+impl Mark {
     /// What a gap is for people.
-    pub const DETAIL: &'static str = "events before these are not kept any more; list what there is anew";
+    pub const GAP: &'static str = "events before these are not kept any more; list what there is anew";
 
-    /// One before `cursor`.
+    /// Events before `cursor` are not kept any more: whoever keeps a picture of them draws it anew.
     #[must_use]
-    pub fn before(cursor: Cursor) -> Self {
-        Self { cursor, kind: "gap", detail: Self::DETAIL }
+    pub fn gap(cursor: Cursor) -> Self {
+        Self { cursor, kind: "gap", detail: Some(Self::GAP) }
+    }
+
+    /// What happens behind `cursor` follows.
+    #[must_use]
+    pub fn ready(cursor: Cursor) -> Self {
+        Self { cursor, kind: "ready", detail: None }
     }
 }
 

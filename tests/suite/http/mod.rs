@@ -2,6 +2,7 @@
 
 mod connections;
 mod document;
+mod events;
 mod ground;
 mod health;
 mod posting;

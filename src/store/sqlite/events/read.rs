@@ -18,9 +18,9 @@ pub(in super::super) fn events(
     let end = end(&view)?;
     if after.enqueued > end.enqueued || after.told > end.told {
         // Of another store, or of this one before an older copy took its place.
-        return Ok(Events { events: Vec::new(), next: end, gap: true, more: false });
+        return Ok(Events { events: Vec::new(), next: end, gap: Some(end), more: false });
     }
-    let mut page = Page { view: &view, filter, left: limit, next: after, gap: false, events: Vec::new() };
+    let mut page = Page { view: &view, filter, left: limit, next: after, gap: None, events: Vec::new() };
     let whole = page.fill(end)?;
     let Page { next, gap, events, .. } = page;
     Ok(Events { events, next, gap, more: !whole })
@@ -84,7 +84,7 @@ struct Page<'a> {
     /// How many events may still be looked at.
     left: usize,
     next: Cursor,
-    gap: bool,
+    gap: Option<Cursor>,
     events: Vec<Event>,
 }
 
@@ -102,8 +102,8 @@ impl Page<'_> {
                 if !self.events.is_empty() {
                     return Ok(false);
                 }
-                self.gap = true;
                 self.next.told = if entries.is_none() { told.last } else { start };
+                self.gap = Some(self.next);
             }
             let done = usize::try_from(self.next.told - start).unwrap_or(usize::MAX);
             if !self.enqueued(told.enqueued)? {

@@ -68,7 +68,7 @@ impl Machine<'_> {
         let mut after = Cursor::default();
         loop {
             let told = said(self.desk.events(after, &EventFilter::default(), 3))?;
-            agree("a gap", &told.gap, &false)?;
+            agree("a gap", &told.gap, &None)?;
             for event in told.events {
                 let (Some(id), Some(status)) = (event.id, event.status) else { continue };
                 if let Some(before) = picture.insert(id, status)

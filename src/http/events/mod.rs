@@ -1,0 +1,189 @@
+//! `GET /v1/events`: what happens, as it happens, by whichever process: as a WebSocket, as Server-Sent Events, or a page at a
+//! time as JSON. For watching alone: nothing can be changed by it.
+
+mod course;
+mod feed;
+mod stream;
+mod websocket;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+pub(in crate::http) use feed::Feed;
+
+use super::App;
+use super::problem::Problem;
+use super::serve::HangUp;
+use crate::model::{Cursor, EventFilter, Id, Status};
+use crate::store::Events as Told;
+use crate::wire::{self, Sight};
+use course::Course;
+
+/// The most who watch at once.
+const WATCHERS: usize = 2_000;
+
+/// How many events are looked at for one answer as JSON.
+const PAGE: usize = 1_000;
+
+/// The protocol that a WebSocket may ask for; a token may stand beside it.
+const PROTOCOL: &str = "notifyctl.v1";
+
+/// What watching needs.
+pub(in crate::http) struct Watching {
+    feed: Arc<Feed>,
+    room: Arc<Semaphore>,
+    tracker: TaskTracker,
+}
+
+impl Watching {
+    /// Those who watch are waited for at the end by `tracker`.
+    pub(in crate::http) fn new(feed: Arc<Feed>, tracker: TaskTracker) -> Self {
+        Self { feed, room: Arc::new(Semaphore::new(WATCHERS)), tracker }
+    }
+
+    fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let full = |_| Problem::later(format!("{WATCHERS} watch already"), 10);
+        Arc::clone(&self.room).try_acquire_owned().map_err(full)
+    }
+}
+
+/// What may stand in the query. A token never does: queries are written into logs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    after: Option<String>,
+    channel: Option<String>,
+    status: Option<String>,
+    id: Option<Id>,
+}
+
+impl Asked {
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        let asked = Query::<Self>::try_from_uri(uri);
+        asked.map(|Query(asked)| asked).map_err(|error| bad(error.body_text()))
+    }
+
+    /// Where to begin: what the query says, or what a browser says that comes back.
+    fn after(&self, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
+        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+        // What the browser has seen since then is further on.
+        let Some(text) = last.or(self.after.as_deref()) else { return Ok(None) };
+        text.parse().map(Some).map_err(|error: crate::model::event::NoCursor| bad(format!("after: {error}")))
+    }
+
+    fn filter(self) -> Result<EventFilter, Problem> {
+        let words = self.status.iter().flat_map(|list| list.split(',')).filter(|word| !word.is_empty());
+        let statuses = words.map(|word| {
+            word.parse::<Status>()
+                .map_err(|error| bad(format!("status: {error}; several with commas between")))
+        });
+        Ok(EventFilter { channel: self.channel, statuses: statuses.collect::<Result<_, _>>()?, id: self.id })
+    }
+}
+
+fn bad(what: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST).detail(what)
+}
+
+/// A page of events, for who asks again and again.
+#[derive(Serialize)]
+struct Page {
+    events: Vec<wire::Event>,
+    /// What to ask for as `after` next.
+    next: String,
+    /// Whether events before these are not kept any more.
+    gap: bool,
+    /// Whether there is more right now.
+    more: bool,
+}
+
+/// Answers in the form that is asked for.
+pub(super) async fn watch(
+    State(app): State<Arc<App>>,
+    Extension(hang_up): Extension<HangUp>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    refuse_strangers(&headers)?;
+    let sight = Sight::Masked;
+    let asked = Asked::of(&uri)?;
+    let after = asked.after(&headers)?;
+    let filter = asked.filter()?;
+    if headers.contains_key(header::UPGRADE) {
+        let upgrade = upgrade.map_err(|error| bad(error.body_text()))?;
+        let room = app.events.enter()?;
+        let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
+        let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
+        let upgrade = upgrade
+            .protocols([PROTOCOL])
+            .max_message_size(websocket::MESSAGE)
+            .max_frame_size(websocket::MESSAGE)
+            .write_buffer_size(websocket::BUFFER)
+            .max_write_buffer_size(4 * websocket::BUFFER);
+        return Ok(upgrade.on_upgrade(move |socket| {
+            tracker.track_future(async move {
+                websocket::tell(socket, course, ready, stopping).await;
+                drop(room);
+            })
+        }));
+    }
+    if wants_json(&headers) {
+        return page(&app, after, filter, sight).await.map(|page| Json(page).into_response());
+    }
+    let room = app.events.enter()?;
+    let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
+    let (response, writer) = stream::answer();
+    let stopping = app.stopping.clone();
+    app.events.tracker.spawn(async move {
+        stream::tell(writer, course, ready, stopping, hang_up.0).await;
+        drop(room);
+    });
+    Ok(response)
+}
+
+async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sight) -> Result<Page, Problem> {
+    let told = app.readers.call(move |reader| match after {
+        Some(after) => reader.events(after, &filter, PAGE),
+        None => reader.cursor(None).map(|next| Told { events: Vec::new(), next, gap: None, more: false }),
+    });
+    let told = told.await??;
+    Ok(Page {
+        events: told.events.into_iter().map(|event| wire::Event::new(event, sight)).collect(),
+        next: told.next.to_string(),
+        gap: told.gap.is_some(),
+        more: told.more,
+    })
+}
+
+/// Whether JSON is asked for, and no stream.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepts = |media: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| value.contains(media)))
+    };
+    accepts("application/json") && !accepts("text/event-stream")
+}
+
+/// A page of another origin must not watch by way of somebody's browser: the same-origin policy does not cover WebSockets.
+fn refuse_strangers(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own =
+        origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    match (own, host) {
+        (Some(own), Some(host)) if own.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Problem::new(StatusCode::FORBIDDEN).detail("events are not for pages of another origin")),
+    }
+}

@@ -1,0 +1,256 @@
+//! What a published WebSocket client, curl and a poller are told of what other processes do.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ground::{Ground, socket};
+use crate::support::daemon::until;
+use crate::support::python;
+use crate::support::queue::Queue;
+
+/// Longer than anything takes here, on a machine that has better things to do too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One that watches: a process whose lines are read as they come.
+struct Watcher {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Watcher {
+    fn start(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start the watcher");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let stdin = child.stdin.take().expect("a pipe");
+        let (said, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        Self { child, stdin, lines }
+    }
+
+    /// By WebSocket; `query` stands behind the path.
+    fn websocket(ground: &Ground, query: &str, args: &[&str]) -> Self {
+        let mut command = python();
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/watcher.py"));
+        command.arg(socket(&ground.sandbox)).arg(format!("/v1/events{query}")).args(args);
+        Self::start(command)
+    }
+
+    /// By Server-Sent Events.
+    fn stream(ground: &Ground, query: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--no-buffer", "--max-time", "60", "--unix-socket"]);
+        command.arg(socket(&ground.sandbox)).arg(format!("http://localhost/v1/events{query}")).args(args);
+        Self::start(command)
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("a line")
+    }
+
+    fn json(&self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The next `n` messages of a WebSocket.
+    fn events(&self, n: usize) -> Vec<Value> {
+        (0..n).map(|_| self.json()).collect()
+    }
+
+    /// Until it has been told where it begins.
+    fn ready(&self) -> String {
+        assert!(self.line().starts_with("open"));
+        let ready = self.json();
+        assert_eq!(ready["type"], "ready");
+        ready["cursor"].as_str().expect("a cursor").to_owned()
+    }
+
+    fn tell(&mut self, what: &str) {
+        writeln!(self.stdin, "{what}").expect("tell the watcher");
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn steps(events: &[Value]) -> Vec<(&str, i64, &str)> {
+    events
+        .iter()
+        .map(|event| {
+            let text = |key: &str| event[key].as_str().unwrap_or("-");
+            (text("type"), event["id"].as_i64().unwrap_or(0), text("status"))
+        })
+        .collect()
+}
+
+fn cursor(event: &Value) -> &str {
+    event["cursor"].as_str().expect("a cursor")
+}
+
+#[test]
+fn what_other_processes_do_comes_in_order_and_is_resumed_without_loss_or_repetition() {
+    let ground = Ground::accepting("");
+    let sandbox = &ground.sandbox;
+    sandbox.ok(&["enqueue", "--to", "before@example.org", "too early"]);
+    let watcher = Watcher::websocket(&ground, "", &["--protocol", "notifyctl.v1"]);
+    let begun = watcher.ready();
+    sandbox.ok(&["hold", "1"]);
+    sandbox.ok(&["enqueue", "--channel", "run", "--to", "anna@example.org", "from a shell"]);
+    sandbox.ok(&["send-pending"]);
+    assert_eq!(ground.post(r#"{"channel": "run", "to": "ops", "message": "by http"}"#).status, 202);
+    let seen = watcher.events(5);
+    assert_eq!(
+        steps(&seen),
+        [
+            ("held", 1, "held"),
+            ("enqueued", 2, "pending"),
+            ("attempt", 2, "sending"),
+            ("settled", 2, "sent"),
+            ("enqueued", 3, "pending"),
+        ]
+    );
+    assert_eq!((&seen[1]["channel"], &seen[3]["outcome"]), (&"run".into(), &"sent".into()));
+    assert!(seen.iter().all(|event| !event.to_string().contains("anna@")), "who is told is masked");
+
+    // From anywhere: what came since then, then what comes.
+    let later = Watcher::websocket(&ground, &format!("?after={begun}"), &[]);
+    assert_eq!(later.ready(), begun);
+    assert_eq!(later.events(5), seen);
+    let last = Watcher::websocket(&ground, &format!("?after={}", cursor(&seen[2])), &[]);
+    last.ready();
+    let filtered =
+        Watcher::websocket(&ground, &format!("?after={begun}&status=cancelled,sent&channel=run"), &[]);
+    filtered.ready();
+    sandbox.ok(&["cancel", "3"]);
+    let rest = last.events(3);
+    assert_eq!((&rest[..2], steps(&rest)[2]), (&seen[3..], ("cancelled", 3, "cancelled")));
+    assert_eq!(filtered.events(2), [seen[3].clone(), rest[2].clone()]);
+    assert_eq!(watcher.json(), rest[2]);
+
+    // The same for a browser that comes back, for curl, and for who asks again and again.
+    let stream = Watcher::stream(&ground, "", &["--header", &format!("Last-Event-ID: {}", cursor(&seen[3]))]);
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let line = stream.line();
+        told.extend(
+            line.strip_prefix("data: ").map(|json| serde_json::from_str::<Value>(json).expect("JSON")),
+        );
+    }
+    assert_eq!(told, rest[1..]);
+    let json = ["--header", "Accept: application/json"];
+    let page = ground.ask(&format!("/v1/events?after={}", cursor(&seen[3])), &json).json();
+    assert_eq!(page["events"].as_array().expect("a list")[..], rest[1..]);
+    assert_eq!((page["next"].as_str(), page["more"].as_bool()), (Some(cursor(&rest[2])), Some(false)));
+    let now = ground.ask("/v1/events", &json).json();
+    assert_eq!(
+        (now["next"].as_str(), now["events"].as_array().map(Vec::len)),
+        (Some(cursor(&rest[2])), Some(0))
+    );
+}
+
+#[test]
+fn nothing_is_taken_and_nonsense_is_answered() {
+    let ground = Ground::accepting("");
+    for wrong in ["?after=x", "?after=1", "?status=done", "?token=secret", "?id=x"] {
+        for form in [&[][..], &["--header", "Accept: application/json"]] {
+            let refused = ground.ask(&format!("/v1/events{wrong}"), form);
+            assert!(refused.status == 400 && !refused.problem().contains("secret"), "{wrong}: {refused:?}");
+        }
+    }
+    let refused = Watcher::websocket(&ground, "", &["--header", "Origin:https://evil.example"]).line();
+    assert!(refused.starts_with("refused 40"), "{refused}");
+
+    let mut talker = Watcher::websocket(&ground, "", &[]);
+    talker.ready();
+    talker.tell("send {\"cancel\": 1}");
+    assert!(talker.line().starts_with("closed 1008 "), "it is for watching");
+    // Frames that are none: a reserved opcode, a length of 2^63, one without a mask.
+    for bytes in ["8f80", "81ffffffffffffffffff", "8105", "00".repeat(100).as_str()] {
+        let mut garbler = Watcher::websocket(&ground, "", &[]);
+        garbler.ready();
+        garbler.tell(&format!("raw {bytes}"));
+        garbler.tell("raw ffffffffffffffffffffffff");
+        assert!(garbler.line().starts_with("closed"), "{bytes}");
+    }
+    assert_eq!(ground.ask("/healthz", &[]).status, 200);
+
+    let gap = Watcher::websocket(&ground, "?after=99-99", &[]);
+    gap.ready();
+    assert_eq!(gap.json()["type"], "gap");
+}
+
+#[test]
+fn at_the_end_watchers_are_told_and_not_waited_for() {
+    let ground = Ground::accepting("");
+    let (socketed, stream) = (Watcher::websocket(&ground, "", &[]), Watcher::stream(&ground, "", &[]));
+    let _mute = Watcher::websocket(&ground, "", &["--mute"]);
+    socketed.ready();
+    assert!(stream.line().starts_with("retry:"));
+    ground.daemon.signal("-TERM");
+    assert!(socketed.line().starts_with("closed 1001 "));
+    let rest: Vec<String> = std::iter::from_fn(|| stream.lines.recv_timeout(PATIENCE).ok()).collect();
+    assert!(rest.iter().all(|line| !line.starts_with("data")), "{rest:?}");
+    assert_eq!(ground.daemon.ended(), Some(0));
+}
+
+#[test]
+fn who_comes_while_much_happens_is_told_all_of_it_once() {
+    const MANY: usize = 300;
+    let ground = Ground::accepting("");
+    let mut queue = Queue::new(&ground.sandbox);
+    let watchers: Vec<Watcher> = std::thread::scope(|scope| {
+        scope.spawn(move || (0..MANY).for_each(|_| _ = queue.pending("run", "ops")));
+        (0..6)
+            .map(|_| Watcher::websocket(&ground, "?after=0-0", &[]))
+            .inspect(|new| drop(new.ready()))
+            .collect()
+    });
+    for watcher in watchers {
+        let ids: Vec<_> = watcher.events(MANY).iter().map(|event| event["id"].as_u64()).collect();
+        assert_eq!(ids, (1..=MANY as u64).map(Some).collect::<Vec<_>>());
+    }
+}
+
+/// Takes as long as a watcher may take for what it is sent: five seconds.
+#[test]
+fn one_who_does_not_read_is_dropped_and_delays_nobody() {
+    const MANY: usize = 6_000;
+    let ground = Ground::accepting("");
+    let mut mute = Watcher::websocket(&ground, "", &["--mute"]);
+    assert!(mute.line().starts_with("open"));
+    let (reader, stream) = (Watcher::websocket(&ground, "", &[]), Watcher::stream(&ground, "", &[]));
+    reader.ready();
+    assert!(stream.line().starts_with("retry:"));
+    let mut queue = Queue::new(&ground.sandbox);
+    for _ in 0..6 {
+        queue.batch("run", MANY / 6);
+    }
+    let ids = reader.events(MANY).iter().map(|event| event["id"].as_u64()).collect::<Vec<_>>();
+    assert_eq!(ids, (1..=MANY as u64).map(Some).collect::<Vec<_>>());
+    let told = (0..).map(|_| stream.line()).filter(|line| line.starts_with("data:")).take(MANY);
+    assert_eq!(told.count(), MANY);
+    // It may take what was under way; then it is over, without all of it.
+    let log = ground.sandbox.path().join("log");
+    until("dropped", || std::fs::read_to_string(&log).expect("the log").contains("a watcher does not take"));
+    mute.tell("read");
+    let mut taken = 0;
+    let closed = loop {
+        let line = mute.line();
+        if line.starts_with("closed") {
+            break line;
+        }
+        taken += 1;
+    };
+    assert!(taken < MANY, "{taken}, {closed}");
+}
