@@ -1,7 +1,7 @@
 //! Accepting and reading back.
 
 use notifyctl::model::{Attachment, Priority, Status};
-use notifyctl::store::{Filter, NewBatch, Next, Order, Page, User};
+use notifyctl::store::{Enqueued, Filter, NewBatch, Next, Order, Page, Portion, Taken, User};
 
 use super::{Place, T, at, enqueue, hand, ids, new, sound};
 
@@ -177,4 +177,55 @@ pub fn a_user_is_found_again(place: &dyn Place) {
     store.set_user(&user("a")).unwrap();
     store.set_user(&user("b")).unwrap();
     assert_eq!(store.user("7").unwrap(), Some(user("b")));
+}
+
+/// The notifications of one request over HTTP.
+fn portion(recipients: &[&str], key: Option<&str>, batch: Option<&str>) -> Portion {
+    let one = |recipient: &&str| {
+        let mut one = new(recipient);
+        one.idempotency_key = key.map(str::to_owned);
+        one
+    };
+    let new = recipients.iter().map(one).collect();
+    Portion { new, key_expires_at: at(60), batch: batch.map(str::to_owned) }
+}
+
+pub fn requests_that_come_together_are_each_accepted_whole_or_not_at_all(place: &dyn Place) {
+    let mut store = place.open();
+    let first = store.enqueue_portions(T, &[portion(&["a"], Some("k"), None)]).unwrap();
+    let Taken::Whole { batch: None, new } = &first[0] else { panic!("{first:?}") };
+    let known = new[0].id;
+    let mut other = portion(&["b", "a"], Some("k"), Some("http"));
+    other.new[1].content.message = "something else".into();
+    let mut twice = portion(&["c", "c"], Some("t"), None);
+    twice.new[1].content.message = "something else".into();
+    // What differs in its times alone is the same: a wait begins anew each time.
+    let mut again = portion(&["a"], Some("k"), Some("http"));
+    again.new[0].not_before = Some(at(5));
+    let all = [
+        portion(&["d"], None, None),
+        other,
+        portion(&["e", "f", "e"], Some("n"), Some("http")),
+        twice,
+        again,
+        portion(&["g"], None, None),
+    ];
+    let taken = store.enqueue_portions(T, &all).unwrap();
+    assert!(matches!(&taken[0], Taken::Whole { batch: None, new } if new[0].created));
+    assert_eq!(taken[1], Taken::Conflict { position: 1, id: Some(known) });
+    let Taken::Whole { batch: Some(batch), new } = &taken[2] else { panic!("{taken:?}") };
+    assert_eq!(new.iter().map(|one| one.created).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(new[2].id, new[0].id, "the same key for the same recipient is one");
+    assert_eq!(taken[3], Taken::Conflict { position: 1, id: None });
+    let nothing_new = Taken::Whole { batch: None, new: vec![Enqueued { id: known, created: false }] };
+    assert_eq!(taken[4], nothing_new, "no batch of nothing is made");
+    assert!(matches!(&taken[5], Taken::Whole { batch: None, new } if new[0].created));
+
+    let shown = store.batch(*batch).unwrap().expect("it is there");
+    assert_eq!((shown.source.as_str(), shown.counts.accepted), ("http", 2));
+    let of_batch = Filter { batch_id: Some(*batch), ..Filter::default() };
+    let page = Page { order: Order::OldestFirst, after: None, limit: 9 };
+    assert_eq!(ids(&*store, &of_batch, &page), [new[0].id, new[1].id]);
+    assert_eq!(ids(&*store, &Filter::default(), &page).len(), 5, "nothing of what was refused is there");
+    sound(&*store);
 }
