@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Notify;
 
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::http::{Bell, Metrics, Parts, Rules, Server};
+use crate::http::{Bell, Metrics, Options, Parts, Rules, Server};
 use crate::model::{Problem, Timestamp};
 use crate::store::{self, Access, Reader, shapes};
 use crate::wire;
@@ -23,7 +24,7 @@ pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<S
     let open = |access| store::open(&config.store, access, SystemClock.now());
     let wake = wake.clone();
     let server = Server::start(Parts {
-        options: config.http.clone(),
+        options: Options { max_connections: room_for(config.http.max_connections), ..config.http.clone() },
         store: open(Access::Existing)?,
         readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
         watcher: open(Access::Read)?,
@@ -38,6 +39,26 @@ pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<S
         log::info!(target: LOG_TARGET, socket:% = socket.display(); "listening");
     }
     Ok(server)
+}
+
+/// Open files that are not for requests: the store's, and the sender's ways out.
+const RESERVE: u64 = 256;
+
+/// How many connections there may be within this process's limit of open files, which is raised for them: nobody who
+/// asks may take the files that delivering needs.
+fn room_for(connections: usize) -> usize {
+    let wanted = (connections as u64).saturating_add(RESERVE);
+    let limit = getrlimit(Resource::Nofile);
+    let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
+    let raised = now.max(wanted.min(most));
+    let raise = || setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit });
+    let open = if raised > now && raise().is_err() { now } else { raised };
+    if open >= wanted {
+        return connections;
+    }
+    let room = usize::try_from(open.saturating_sub(RESERVE).max(1)).unwrap_or(1);
+    log::warn!(target: LOG_TARGET, connections = room; "fewer connections than http.max_connections: this process may have {open} open files");
+    room
 }
 
 /// What rows are held to by `config`.
