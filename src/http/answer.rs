@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tower::ServiceExt;
 
 use super::LOG_TARGET;
-use super::access::Peer;
+use super::access::{Caller, Peer};
 use super::problem::Problem;
 
 /// By which a request is known to both sides.
@@ -48,6 +48,7 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
                 .into_response()
         }
     };
+    let caller = response.extensions().get::<Caller>().map(|caller| caller.who.to_string());
     let status = response.status();
     let level = match status.is_server_error() {
         true => log::Level::Warn,
@@ -61,7 +62,8 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
         path = shown(&path),
         status = status.as_u16(),
         ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        peer:% = peer;
+        peer:% = peer,
+        by = caller.unwrap_or_default().as_str();
         "answered"
     );
     let headers = response.headers_mut();

@@ -17,6 +17,9 @@ pub enum Error {
         /// Of which kind that is.
         kind: io::ErrorKind,
     },
+    /// Somebody who is named in the configuration is not known here.
+    #[error("http: {0}")]
+    Access(String),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),

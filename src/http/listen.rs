@@ -36,7 +36,7 @@ pub(super) struct Socket {
 
 /// Listens on a Unix socket. A file that a daemon left behind is replaced, one that somebody listens on is not, and
 /// neither is anything that is no socket.
-pub(super) fn unix(path: &Path) -> Result<Socket, Error> {
+pub(super) fn unix(path: &Path, mode: u32) -> Result<Socket, Error> {
     let failed = |error: &io::Error| Error::listen(&path.display(), error);
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -55,12 +55,15 @@ pub(super) fn unix(path: &Path) -> Result<Socket, Error> {
         },
     }
     let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(|error| failed(&error))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|error| failed(&error))?;
     Ok(Socket { listener, path: path.to_owned() })
 }
 
 /// Who may connect at all: its owner and its group. Who may speak is said by `access`.
-const MODE: u32 = 0o660;
+pub(super) const OWN: u32 = 0o660;
+
+/// Everybody may connect, because some of them may speak.
+pub(super) const OPEN: u32 = 0o666;
 
 impl Drop for Socket {
     fn drop(&mut self) {

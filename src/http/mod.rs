@@ -12,6 +12,7 @@ mod answer;
 mod batches;
 mod body;
 mod budget;
+mod cors;
 mod error;
 mod events;
 mod health;
@@ -40,16 +41,18 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use access::{AUDIT_TARGET, Grant, Proxy};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use openapi::document;
-pub use options::{Listen, Options};
+pub use options::{Allowance, Listen, Options, Origin};
 
 use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::store::{self, Reader, Store};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
+use access::Access;
 use budget::Budget;
 use events::{Feed, Watching};
 use pending::Pending;
@@ -113,6 +116,7 @@ struct App {
     rules: RwLock<Arc<dyn Rules>>,
     writer: Writer,
     readers: Readers,
+    access: Access,
     pending: Pending,
     budget: Budget,
     events: Watching,
@@ -139,7 +143,6 @@ impl Server {
     /// # Errors
     /// When it cannot listen where it should, or the system gives no thread.
     pub fn start(parts: Parts) -> Result<Self, Error> {
-        let Parts { options, store, readers, watcher, rules, bell, metrics } = parts;
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -147,6 +150,18 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|error| Error::system("start the threads of http", error))?;
+        match Self::set_up(&runtime, parts) {
+            Ok((app, tracker, address)) => Ok(Self { runtime: Some(runtime), app, tracker, address }),
+            Err(error) => {
+                // Dropped here, it would wait, which nobody may who answers or sends.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
+    }
+
+    fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
+        let Parts { options, store, readers, watcher, rules, bell, metrics } = parts;
         let store_id = store.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
@@ -167,6 +182,7 @@ impl Server {
             rules: RwLock::new(rules),
             writer,
             readers,
+            access: Access::new(&options)?,
             pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
             events: Watching::new(feed, tracker.clone()),
@@ -178,17 +194,12 @@ impl Server {
         });
         let address = {
             let _inside = runtime.enter();
-            serve::start(&app, &tracker)
+            serve::start(&app, &tracker)?
         };
-        let address = match address {
-            Ok(address) => address,
-            Err(error) => {
-                // Waiting for its threads is not allowed where this may be called from; they have nothing to do.
-                runtime.shutdown_background();
-                return Err(error);
-            }
-        };
-        Ok(Self { runtime: Some(runtime), app, tracker, address })
+        if let Some(address) = address {
+            runtime.spawn(access::warn(Arc::clone(&app), address));
+        }
+        Ok((app, tracker, address))
     }
 
     /// Where TCP connections are taken.

@@ -4,6 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+
+use super::access::{Grant, Proxy};
+use crate::model::Rate;
+use crate::model::rate::RateError;
 
 /// What can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +19,18 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Whether programs on this host may speak without a token.
     pub loopback_without_token: bool,
+    /// What users of this host may through the Unix socket, beside the daemon's own user and root.
+    pub socket_users: Vec<Grant>,
+    /// The same for groups.
+    pub socket_groups: Vec<Grant>,
+    /// Whose word on a client's address is taken.
+    pub proxies: Vec<Proxy>,
+    /// How often one token may ask; `None` is as often as it likes.
+    pub token_limit: Option<Rate>,
+    /// How often one address may ask over TCP.
+    pub address_limit: Option<Rate>,
+    /// The origins whose pages may ask from a browser (CORS).
+    pub cors_origins: Vec<Origin>,
     /// The most bytes of one request's body.
     pub max_body: usize,
     /// The most connections at once; more of them wait to be taken.
@@ -33,9 +50,80 @@ impl Default for Options {
             listen: Listen::default(),
             socket: None,
             loopback_without_token: false,
+            socket_users: Vec::new(),
+            socket_groups: Vec::new(),
+            proxies: Vec::new(),
+            token_limit: usual(),
+            address_limit: usual(),
+            cors_origins: Vec::new(),
             max_body: 16 << 20,
             max_connections: 4_096,
             max_pending: 1_000_000,
+        }
+    }
+}
+
+/// What is allowed when nothing is said.
+fn usual() -> Option<Rate> {
+    Rate::new(100, Duration::from_secs(1))
+}
+
+/// Where a page comes from: `https://app.example.org`, as a browser writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origin = url::Url::parse(text).ok().map(|url| url.origin().ascii_serialization());
+        match origin.filter(|origin| origin == text && text.starts_with("http")) {
+            Some(origin) => Ok(Self(origin)),
+            None => {
+                let text = text.escape_debug();
+                Err(format!("`{text}` is no origin as browsers write it, as in \"https://app.example.org\""))
+            }
+        }
+    }
+}
+
+/// A rate, or none: `"100/1s"`, `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance(pub Option<Rate>);
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(rate) => rate.fmt(f),
+            None => f.pad("off"),
+        }
+    }
+}
+
+impl FromStr for Allowance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            text => text
+                .parse()
+                .map(|rate| Self(Some(rate)))
+                .map_err(|error: RateError| format!("{error}, and not \"off\"")),
         }
     }
 }

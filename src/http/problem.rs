@@ -73,6 +73,12 @@ impl Problem {
         self
     }
 
+    /// The same with a header that was made.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Not now; the same may be tried again after so many seconds.
     pub(super) fn later(detail: impl Into<String>, seconds: u32) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE).detail(detail);

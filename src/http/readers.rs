@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::problem::{Problem, stopped};
 use crate::store::{Reader, Store};
 
-type Call = Box<dyn FnOnce(&dyn Reader) + Send>;
+type Call = Box<dyn FnOnce(&dyn Store) + Send>;
 
 /// How many calls may wait; beyond it the callers wait.
 const QUEUE: usize = 256;
@@ -25,11 +25,10 @@ impl Readers {
         for store in stores {
             let waiting = Arc::clone(&waiting);
             std::thread::Builder::new().name("http-reader".into()).spawn(move || {
-                let reader: &dyn Reader = &*store;
                 // Whoever is free waits with the key in hand; the others wait for the key.
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                 while let Some(call) = next() {
-                    call(reader);
+                    call(&*store);
                 }
             })?;
         }
@@ -41,10 +40,18 @@ impl Readers {
         &self,
         call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
     ) -> Result<T, Problem> {
+        self.ask(move |store| call(store)).await
+    }
+
+    /// Runs `call` on one of them, past all that may stand before the reading half.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Store) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
         let (answer, answered) = oneshot::channel();
-        let call: Call = Box::new(move |reader| {
+        let call: Call = Box::new(move |store| {
             // Nobody may be waiting any more.
-            let _ = answer.send(call(reader));
+            let _ = answer.send(call(store));
         });
         self.calls.send(call).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())

@@ -8,16 +8,17 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use super::access::{Scope, needs};
+use super::access::needs;
 use super::problem::Problem;
-use super::{App, batches, events, health, metrics, notifications, openapi, status};
+use super::{App, batches, cors, events, health, metrics, notifications, openapi, status};
+use crate::model::token::Scope;
 
 /// The whole of it.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let enqueue = |methods| needs(Scope::Enqueue, app, methods);
     let read = |methods| needs(Scope::Read, app, methods);
     let admin = |methods| needs(Scope::Admin, app, methods);
-    Router::new()
+    let router = Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", read(get(metrics::show)))
@@ -37,7 +38,11 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), metrics::measure))
-        .with_state(Arc::clone(app))
+        .with_state(Arc::clone(app));
+    match cors::layer(&app.options.cors_origins) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    }
 }
 
 async fn no_such_path() -> Problem {

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access::Peer;
+use super::access::{Credentials, Peer};
 use super::listen::{self, Socket};
 use super::{App, Error, LOG_TARGET, Listen, answer, router};
 
@@ -60,7 +60,9 @@ pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) -> Result<Option<Sock
         Listen::At(address) => Some(listen::tcp(address)?),
         Listen::Off => None,
     };
-    let unix = options.socket.as_deref().map(listen::unix).transpose()?;
+    let has_guests = !options.socket_users.is_empty() || !options.socket_groups.is_empty();
+    let mode = if has_guests { listen::OPEN } else { listen::OWN };
+    let unix = options.socket.as_deref().map(|path| listen::unix(path, mode)).transpose()?;
     let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
     let serving = Arc::new(Serving {
         router: router::router(app),
@@ -131,7 +133,7 @@ impl Serving {
         self.tracker.spawn(async move {
             let spoke = tokio::time::timeout(FIRST_BYTE, stream.readable()).await;
             if let (Ok(Ok(())), Ok(peer)) = (spoke, stream.peer_cred()) {
-                serving.converse(stream, Peer::User(peer.uid())).await;
+                serving.converse(stream, Peer::User(Credentials { uid: peer.uid(), gid: peer.gid() })).await;
             }
             drop(room);
         });

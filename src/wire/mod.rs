@@ -4,6 +4,7 @@ mod channel;
 mod configuration;
 pub mod envelope;
 mod event;
+pub mod mask;
 mod notification;
 pub mod receipt;
 pub mod row;

@@ -11,7 +11,7 @@ use log::LevelFilter;
 use super::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Log, LogFormat};
-use crate::wire;
+use crate::{http, wire};
 use file::LogFile;
 
 /// What our own targets start with; other crates log under their own names.
@@ -73,6 +73,11 @@ fn filters(log: &Log, level: Option<LevelFilter>) -> Result<Vec<(Option<String>,
             None => filters[0] = (None, level),
             target => filters.push((target, level)),
         }
+    }
+    let audit = Some(http::AUDIT_TARGET.to_owned());
+    if filters[0].1 != LevelFilter::Off && filters.iter().all(|(target, _)| *target != audit) {
+        // Who steered what is on record however little else is.
+        filters.push((audit, LevelFilter::Info));
     }
     Ok(filters)
 }

@@ -21,7 +21,7 @@ use super::{Keep, LocalTime, LogFormat, Role};
 use crate::channel::file::Format;
 use crate::channel::smtp::{Mechanism, Tls};
 use crate::channel::{Kind, exec, webhook};
-use crate::http::{self, Listen};
+use crate::http::{self, Allowance, Grant, Listen, Origin, Proxy};
 use crate::model::{Limits, OnUnknown, Rate, RetrySchedule};
 use crate::store::StoreUrl;
 use crate::units::{Period, Size};
@@ -110,6 +110,12 @@ pub struct Http {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<Word<AbsolutePath>>,
     pub loopback_without_token: Switch,
+    pub socket_users: OneOrMany<Word<Grant>>,
+    pub socket_groups: OneOrMany<Word<Grant>>,
+    pub proxies: OneOrMany<Word<Proxy>>,
+    pub token_limit: Word<Allowance>,
+    pub address_limit: Word<Allowance>,
+    pub cors_origins: OneOrMany<Word<Origin>>,
     pub max_body: Size,
     pub max_connections: Number<usize>,
     pub max_pending: Number<u64>,
@@ -119,7 +125,14 @@ impl Default for Http {
     fn default() -> Self {
         let http::Options { listen, loopback_without_token, max_body, max_connections, max_pending, .. } =
             http::Options::default();
+        let http::Options { token_limit, address_limit, .. } = http::Options::default();
         Self {
+            socket_users: OneOrMany::default(),
+            socket_groups: OneOrMany::default(),
+            proxies: OneOrMany::default(),
+            token_limit: Word(Allowance(token_limit)),
+            address_limit: Word(Allowance(address_limit)),
+            cors_origins: OneOrMany::default(),
             listen: Word(listen),
             socket: None,
             loopback_without_token: Switch(loopback_without_token),

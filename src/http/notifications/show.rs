@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 
 use crate::http::App;
+use crate::http::access::Caller;
 use crate::http::id::PathId;
 use crate::http::problem::Problem;
+use crate::model::token::Scope;
 use crate::model::{Id, stable_id};
 use crate::store::{self, Reader, shapes};
 use crate::wire;
@@ -27,9 +29,14 @@ use crate::wire;
 )]
 pub(in crate::http) async fn show(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     PathId(id): PathId,
 ) -> Result<Json<wire::Notification>, Problem> {
-    whole(&app, id).await?.map(Json).ok_or_else(|| unknown(id))
+    let mut shown = whole(&app, id).await?.ok_or_else(|| unknown(id))?;
+    if !caller.scopes.allow(Scope::Personal) {
+        shown.mask();
+    }
+    Ok(Json(shown))
 }
 
 /// One notification, whole.

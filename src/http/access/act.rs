@@ -1,0 +1,41 @@
+//! A line in the log for each act of an administrator: who, what, on which notifications, and what came of it.
+
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::Response;
+
+use super::Caller;
+use crate::model::Id;
+
+/// The target of these lines; written unless logging is off.
+pub const AUDIT_TARGET: &str = "notifyctl::audit";
+
+/// What is asked for. Nothing of the body, where personal data may be: only the route and the ids in its path.
+pub(super) struct Act {
+    method: Method,
+    route: String,
+    ids: Vec<Id>,
+}
+
+impl Act {
+    pub(super) async fn of(parts: &mut Parts) -> Self {
+        let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+        let params = RawPathParams::from_request_parts(parts, &()).await;
+        let ids = params.iter().flatten().filter_map(|(_, value)| value.parse().ok()).collect();
+        Self { method: parts.method.clone(), route: route.unwrap_or_default(), ids }
+    }
+
+    pub(super) fn log(&self, caller: &Caller, response: &Response) {
+        let ids: Vec<_> = self.ids.iter().map(Id::to_string).collect();
+        log::info!(
+            target: AUDIT_TARGET,
+            by:% = caller.who,
+            method = self.method.as_str(),
+            route = self.route.as_str(),
+            ids = ids.join(",").as_str(),
+            status = response.status().as_u16();
+            "asked to steer"
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! Who may ask for what, and how often. Each route names its scope; whoever it is must have it before a byte of the
+//! body is read.
+//!
+//! Whoever shows a token is what the token says, and nothing else. Without one only this host's programs may speak:
+//! through the Unix socket, by the kernel's word on who they are; through TCP, from a loopback address, when
+//! `loopback_without_token` says so. Nothing of a token is logged but its number and name.
+
+mod act;
+mod caller;
+mod forwarded;
+mod limit;
+mod local;
+mod tokens;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+
+use super::problem::Problem;
+use super::{App, Error, LOG_TARGET, Options};
+use crate::clock::Clock;
+use crate::model::Id;
+use crate::model::token::{Scope, Scopes};
+pub use act::AUDIT_TARGET;
+use act::Act;
+pub(super) use caller::{Caller, Peer, Who};
+pub use forwarded::Proxy;
+use limit::Limiter;
+pub(super) use local::Credentials;
+pub use local::Grant;
+use local::Locals;
+use tokens::{Refusal, Tokens};
+
+/// What decides.
+pub(super) struct Access {
+    tokens: Tokens,
+    locals: Locals,
+    by_token: Option<Limiter<Id>>,
+    by_address: Option<Limiter<IpAddr>>,
+}
+
+impl Access {
+    /// As the options say.
+    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+        Ok(Self {
+            tokens: Tokens::default(),
+            locals: Locals::new(&options.socket_users, &options.socket_groups).map_err(Error::Access)?,
+            by_token: options.token_limit.map(Limiter::new),
+            by_address: options.address_limit.map(Limiter::new),
+        })
+    }
+}
+
+/// The methods of a route, for whoever has the scope.
+pub(super) fn needs(scope: Scope, app: &Arc<App>, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    let app = Arc::clone(app);
+    methods.route_layer(from_fn(move |request: Request, next: Next| {
+        let app = Arc::clone(&app);
+        async move { guard(&app, scope, request, next).await }
+    }))
+}
+
+async fn guard(app: &Arc<App>, scope: Scope, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let caller = match admit(app, scope, &parts).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let act = match scope {
+        Scope::Admin => Some(Act::of(&mut parts).await),
+        _ => None,
+    };
+    parts.extensions.insert(caller.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(act) = act {
+        act.log(&caller, &response);
+    }
+    response.extensions_mut().insert(caller);
+    response
+}
+
+/// Who it is, if that one may do what needs `scope`, and not too often.
+async fn admit(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Problem> {
+    let peer = parts.extensions.get::<Peer>().copied().ok_or_else(|| unknown("this needs a token"))?;
+    let now = app.clock.since_boot();
+    if let Peer::Address(address) = peer {
+        let client = forwarded::client(address.ip(), &parts.headers, &app.options.proxies);
+        within(app.access.by_address.as_ref(), forwarded::household(client), now, "this address")?;
+    }
+    let caller = match token_of(&parts.headers) {
+        Some(token) => {
+            let token = app.access.tokens.verify(app, token?).await.map_err(refused)?;
+            within(app.access.by_token.as_ref(), token.id, now, "this token")?;
+            Caller { scopes: token.scopes, who: Who::Token(token) }
+        }
+        None => local(app, peer, &parts.headers).ok_or_else(|| {
+            unknown(&format!(
+                "this needs a token with the scope `{scope}`; `notifyctl token create` makes one"
+            ))
+        })?,
+    };
+    if caller.scopes.allow(scope) {
+        return Ok(caller);
+    }
+    let detail = match caller.who {
+        Who::Token(_) => format!("this token lacks the scope `{scope}`"),
+        _ => format!("this user lacks the scope `{scope}`"),
+    };
+    Err(Problem::new(StatusCode::FORBIDDEN).detail(detail).with(header::WWW_AUTHENTICATE, challenge(scope)))
+}
+
+/// What is missing, for a program (RFC 6750).
+fn challenge(scope: Scope) -> HeaderValue {
+    let text = format!("Bearer realm=\"notifyctl\", error=\"insufficient_scope\", scope=\"{scope}\"");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+}
+
+/// Takes one request from the allowance of `who`.
+fn within<K: std::hash::Hash + Eq>(
+    limiter: Option<&Limiter<K>>,
+    key: K,
+    now: Duration,
+    who: &str,
+) -> Result<(), Problem> {
+    let Some(limiter) = limiter else { return Ok(()) };
+    limiter.take(key, now).map_err(|wait| {
+        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        let detail = format!("{who} asks more often than {}", limiter.rate());
+        Problem::new(StatusCode::TOO_MANY_REQUESTS)
+            .detail(detail)
+            .with(header::RETRY_AFTER, HeaderValue::from(seconds))
+    })
+}
+
+/// The token that is shown: as a bearer, or, by a page in a browser, which can give a WebSocket no header of its own, among
+/// the protocols that it offers. Never in the address, which others log.
+fn token_of(headers: &HeaderMap) -> Option<Result<&str, Problem>> {
+    if let Some(shown) = headers.get(header::AUTHORIZATION) {
+        let bearer = shown.to_str().ok().and_then(|shown| shown.split_once(' '));
+        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        return Some(bearer.map(|(_, token)| token.trim()).ok_or_else(|| refused(Refusal::NoGood)));
+    }
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    offered
+        .find_map(|word| Some(word.trim()).filter(|word| word.starts_with(crate::secret::token::PREFIX)))
+        .map(Ok)
+}
+
+/// Nobody knows who that is.
+fn unknown(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED)
+        .detail(detail)
+        .header(header::WWW_AUTHENTICATE, "Bearer realm=\"notifyctl\"")
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::NoGood => Problem::new(StatusCode::UNAUTHORIZED)
+            .detail("the token is not good: it is none, or it has expired or was revoked")
+            .header(header::WWW_AUTHENTICATE, "Bearer realm=\"notifyctl\", error=\"invalid_token\""),
+        Refusal::Unknown(problem) => problem,
+    }
+}
+
+/// Who it is without a token.
+fn local(app: &Arc<App>, peer: Peer, headers: &HeaderMap) -> Option<Caller> {
+    match peer {
+        Peer::User(who) if app.access.locals.knows(who) => {
+            Some(Caller { who: Who::User(who.uid), scopes: app.access.locals.scopes(who) })
+        }
+        Peer::User(_) => None,
+        Peer::Address(address) => {
+            let local = app.options.loopback_without_token && is_local_program(address, headers);
+            local.then(|| Caller { who: Who::Loopback, scopes: Scopes::all() })
+        }
+    }
+}
+
+/// A page in a browser on this host speaks from a loopback address too: by a name of its own that leads here, or with
+/// another `Origin`. So does a proxy, for the whole world. None of them is a local program.
+fn is_local_program(address: SocketAddr, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    let host = text(header::HOST);
+    let own_page = |origin: &str| host.is_some_and(|host| origin.strip_prefix("http://") == Some(host));
+    address.ip().to_canonical().is_loopback()
+        && !forwarded::is_passed_on(headers)
+        && host.is_none_or(names_this_host)
+        && text(header::ORIGIN).is_none_or(own_page)
+}
+
+fn names_this_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// Warns of what can hardly be meant.
+pub(super) async fn warn(app: Arc<App>, address: SocketAddr) {
+    if address.ip().is_loopback() {
+        return;
+    }
+    log::warn!(
+        target: LOG_TARGET,
+        "{address} is no loopback address: tokens cross the network unencrypted unless a proxy with TLS stands before it"
+    );
+    if let Ok(Ok(tokens)) = app.readers.ask(|store| store.tokens()).await
+        && tokens.iter().all(|token| token.standing(app.now()) != crate::model::token::Standing::Good)
+    {
+        log::warn!(target: LOG_TARGET, "there is no token that is good: nobody may speak at {address}; `notifyctl token create` makes one");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_host_are_local() {
+        for host in ["localhost", "LOCALHOST:8025", "127.0.0.1:8025", "127.1.2.3", "[::1]:8025", "[::1]"] {
+            assert!(names_this_host(host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "localhost.evil.example:80", "10.0.0.1", "[::2]:80", "127.0.0.1.nip.io"]
+        {
+            assert!(!names_this_host(host), "{host}");
+        }
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_page_in_a_browser_and_a_proxy_are_no_local_programs() {
+        let here: SocketAddr = "127.0.0.1:4711".parse().unwrap();
+        for (lines, is) in [
+            (&[][..], true),
+            (&[("host", "localhost:8025")], true),
+            (&[("host", "evil.example")], false),
+            (&[("host", "127.0.0.1:8025"), ("origin", "https://evil.example")], false),
+            (&[("host", "127.0.0.1:8025"), ("origin", "null")], false),
+            // Our own page.
+            (&[("host", "127.0.0.1:8025"), ("origin", "http://127.0.0.1:8025")], true),
+            (&[("host", "127.0.0.1:8025"), ("origin", "http://127.0.0.1:80")], false),
+            (&[("host", "evil.example"), ("origin", "http://evil.example")], false),
+            (&[("x-forwarded-for", "127.0.0.1")], false),
+            (&[("via", "1.1 proxy")], false),
+            (&[("forwarded", "for=127.0.0.1")], false),
+        ] {
+            assert_eq!(is_local_program(here, &headers(lines)), is, "{lines:?}");
+        }
+        assert!(is_local_program("[::1]:1".parse().unwrap(), &headers(&[])));
+        assert!(is_local_program("[::ffff:127.0.0.1]:1".parse().unwrap(), &headers(&[])));
+        assert!(!is_local_program("192.0.2.1:1".parse().unwrap(), &headers(&[])));
+    }
+
+    #[test]
+    fn a_token_is_shown_as_a_bearer_or_among_the_protocols() {
+        let shown = |lines: &[(&'static str, &str)]| {
+            token_of(&headers(lines)).map(|token| token.ok().map(str::to_owned))
+        };
+        assert_eq!(shown(&[]), None);
+        assert_eq!(shown(&[("authorization", "Bearer nctl_1_x")]), Some(Some("nctl_1_x".into())));
+        assert_eq!(shown(&[("authorization", "bearer  nctl_1_x")]), Some(Some("nctl_1_x".into())));
+        // Whoever shows something else is not taken for somebody without one.
+        assert_eq!(shown(&[("authorization", "Basic YTpi")]), Some(None));
+        assert_eq!(shown(&[("authorization", "Bearer")]), Some(None));
+        let offered = [("sec-websocket-protocol", "notifyctl.v1, nctl_1_x")];
+        assert_eq!(shown(&offered), Some(Some("nctl_1_x".into())));
+        assert_eq!(shown(&[("sec-websocket-protocol", "notifyctl.v1")]), None);
+    }
+}
