@@ -16,6 +16,8 @@ use crate::{daemon, http};
 /// TERM and INT end it in time: nothing more begins, what has not begun is given back, and what is under way
 /// gets `[daemon] drain`; a second signal abandons that too. HUP reads the configuration again and takes it if all of it can
 /// be used; otherwise the old one holds and the log says why.
+///
+/// Sockets that systemd listens on for it ($LISTEN_FDS) are taken in place of `[http] listen` and `socket`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 a signal ended it, and everything is settled; 74 the store failed; 75 the store \
@@ -26,9 +28,11 @@ pub struct DaemonArgs {}
 
 /// Runs it.
 pub fn run(context: &mut Context, DaemonArgs {}: DaemonArgs) -> Result<Exit, Error> {
+    // Before anything else: what is started while the configuration is read must not inherit them.
+    let handed = http::Handed::take().map_err(|error| not_heard(&error))?;
     let file = context.global.config.clone();
     let config = context.config()?.clone();
-    daemon::run(config, &(Box::new(move || Config::load(file.as_deref())) as daemon::Reload))?;
+    daemon::run(config, handed, &(Box::new(move || Config::load(file.as_deref())) as daemon::Reload))?;
     Ok(Exit::Ok)
 }
 
@@ -60,6 +64,7 @@ fn not_heard(error: &http::Error) -> Error {
             }
             _ => (Exit::Config, "http.listen and http.socket say where to listen"),
         },
+        http::Error::Access(_) => (Exit::Config, "`notifyctl config show` says where it stands"),
         _ => (Exit::TempFail, "the system is short of something; try again"),
     };
     Error::new(exit, error.to_string()).hint(hint)

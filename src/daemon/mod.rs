@@ -33,7 +33,7 @@ pub use error::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
-use crate::http::{Metrics, Server};
+use crate::http::{Handed, Metrics, Server};
 use crate::store::{self, Access, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
@@ -57,12 +57,12 @@ pub type Reload = Box<dyn Fn() -> Result<Config, crate::config::Error>>;
 /// # Errors
 /// When nothing can begin (no channel can be built, the store cannot be opened), or when the store fails in a
 /// way that time does not cure. A service manager starts it again.
-pub fn run(config: Config, reload: &Reload) -> Result<(), Error> {
+pub fn run(config: Config, handed: Handed, reload: &Reload) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::system("start the runtime", error))?;
-    let outcome = runtime.block_on(async { Daemon::start(config).await?.conduct(reload).await });
+    let outcome = runtime.block_on(async { Daemon::start(config, handed).await?.conduct(reload).await });
     // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled.
     runtime.shutdown_background();
     outcome
@@ -83,7 +83,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Config) -> Result<Self, Error> {
+    async fn start(config: Config, handed: Handed) -> Result<Self, Error> {
         let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
         let manager = Manager;
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
@@ -96,7 +96,7 @@ impl Daemon {
         let (wake, metrics) = (Wake::default(), Metrics::default());
         // Before anything is sent: where nobody can listen, nothing is half begun.
         let http = match config.daemon.roles.contains(&Role::Http) {
-            true => Some(web::start(&config, &wake, &metrics)?),
+            true => Some(web::start(&config, handed, &wake, &metrics)?),
             false => None,
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::http::{Bell, Metrics, Options, Parts, Rules, Server};
+use crate::http::{Bell, Handed, Metrics, Options, Parts, Rules, Server};
 use crate::model::{Problem, Timestamp};
 use crate::store::{self, Access, Reader, shapes};
 use crate::wire;
@@ -20,11 +20,18 @@ use crate::wire::row::{Intake, Terms};
 const READERS: usize = 2;
 
 /// Listens, and answers from now on; rings `wake` when something was enqueued.
-pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<Server, Error> {
+pub(super) fn start(
+    config: &Config,
+    handed: Handed,
+    wake: &Wake,
+    metrics: &Metrics,
+) -> Result<Server, Error> {
     let open = |access| store::open(&config.store, access, SystemClock.now());
     let wake = wake.clone();
+    let own = handed.is_empty();
     let server = Server::start(Parts {
         options: Options { max_connections: room_for(config.http.max_connections), ..config.http.clone() },
+        handed,
         store: open(Access::Existing)?,
         readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
         watcher: open(Access::Read)?,
@@ -35,8 +42,11 @@ pub(super) fn start(config: &Config, wake: &Wake, metrics: &Metrics) -> Result<S
     if let Some(address) = server.address() {
         log::info!(target: LOG_TARGET, address:% = address; "listening");
     }
-    if let Some(socket) = &config.http.socket {
+    if let Some(socket) = config.http.socket.as_ref().filter(|_| own) {
         log::info!(target: LOG_TARGET, socket:% = socket.display(); "listening");
+    }
+    if !own {
+        log::info!(target: LOG_TARGET, "listening where the service manager does in our place");
     }
     Ok(server)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::Error;
+use super::{Error, Handed};
 
 /// Listens on a TCP port.
 pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -28,10 +28,26 @@ pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, Error> {
 /// How many connections wait in the system until they are taken.
 const BACKLOG: u32 = 1_024;
 
+/// What somebody listens on in our place.
+pub(super) fn handed(handed: Handed) -> Result<(Vec<TcpListener>, Vec<Socket>), Error> {
+    let tcp = handed.tcp.into_iter().map(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    let unix = handed.unix.into_iter().map(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(Socket { listener: UnixListener::from_std(listener)?, path: None })
+    });
+    let failed = |error: io::Error| Error::listen(&"what was handed to us", &error);
+    let tcp = tcp.collect::<io::Result<_>>().map_err(failed)?;
+    Ok((tcp, unix.collect::<io::Result<_>>().map_err(failed)?))
+}
+
 /// A Unix socket; its file goes when it is dropped.
 pub(super) struct Socket {
     pub(super) listener: UnixListener,
-    path: PathBuf,
+    /// `None` when it is somebody else's.
+    path: Option<PathBuf>,
 }
 
 /// Listens on a Unix socket. A file that a daemon left behind is replaced, one that somebody listens on is not, and
@@ -56,7 +72,7 @@ pub(super) fn unix(path: &Path, mode: u32) -> Result<Socket, Error> {
     }
     let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|error| failed(&error))?;
-    Ok(Socket { listener, path: path.to_owned() })
+    Ok(Socket { listener, path: Some(path.to_owned()) })
 }
 
 /// Who may connect at all: its owner and its group. Who may speak is said by `access`.
@@ -68,6 +84,8 @@ pub(super) const OPEN: u32 = 0o666;
 impl Drop for Socket {
     fn drop(&mut self) {
         // One that is left behind is replaced by the next daemon.
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }

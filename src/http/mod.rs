@@ -15,6 +15,7 @@ mod budget;
 mod cors;
 mod error;
 mod events;
+mod handed;
 mod health;
 mod id;
 mod listen;
@@ -43,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 pub use access::{AUDIT_TARGET, Grant, Proxy};
 pub use error::Error;
+pub use handed::Handed;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::{Allowance, Listen, Options, Origin};
@@ -87,6 +89,8 @@ pub type Bell = Arc<dyn Fn() + Send + Sync>;
 pub struct Parts {
     /// What is configured of it.
     pub options: Options,
+    /// Sockets that somebody listens on in our place; if there is any, the options name no other.
+    pub handed: Handed,
     /// The connection that is written on.
     pub store: Box<dyn Store>,
     /// Those that are read on, at least one.
@@ -161,7 +165,7 @@ impl Server {
     }
 
     fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
-        let Parts { options, store, readers, watcher, rules, bell, metrics } = parts;
+        let Parts { options, handed, store, readers, watcher, rules, bell, metrics } = parts;
         let store_id = store.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
@@ -194,7 +198,7 @@ impl Server {
         });
         let address = {
             let _inside = runtime.enter();
-            serve::start(&app, &tracker)?
+            serve::start(&app, handed, &tracker)?
         };
         if let Some(address) = address {
             runtime.spawn(access::warn(Arc::clone(&app), address));

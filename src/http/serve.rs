@@ -16,14 +16,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::{Credentials, Peer};
 use super::listen::{self, Socket};
-use super::{App, Error, LOG_TARGET, Listen, answer, router};
+use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, router};
 
 /// How long a new connection may say nothing: hyper's own limit begins with its first byte.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
@@ -53,24 +53,24 @@ struct Serving {
     stopping: CancellationToken,
 }
 
-/// Listens where the options say; says at which TCP address.
-pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) -> Result<Option<SocketAddr>, Error> {
-    let options = &app.options;
-    let tcp = match options.listen {
-        Listen::At(address) => Some(listen::tcp(address)?),
-        Listen::Off => None,
+/// Listens on what was handed to us, or else where the options say; says at which TCP address.
+pub(super) fn start(
+    app: &Arc<App>,
+    handed: Handed,
+    tracker: &TaskTracker,
+) -> Result<Option<SocketAddr>, Error> {
+    let (tcp, unix) = match handed.is_empty() {
+        true => own(&app.options)?,
+        false => listen::handed(handed)?,
     };
-    let has_guests = !options.socket_users.is_empty() || !options.socket_groups.is_empty();
-    let mode = if has_guests { listen::OPEN } else { listen::OWN };
-    let unix = options.socket.as_deref().map(|path| listen::unix(path, mode)).transpose()?;
-    let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+    let address = tcp.first().and_then(|listener| listener.local_addr().ok());
     let serving = Arc::new(Serving {
         router: router::router(app),
-        room: Arc::new(Semaphore::new(options.max_connections)),
+        room: Arc::new(Semaphore::new(app.options.max_connections)),
         tracker: tracker.clone(),
         stopping: app.stopping.clone(),
     });
-    if let Some(listener) = tcp {
+    for listener in tcp {
         let serving = Arc::clone(&serving);
         tracker.spawn(async move {
             while let Some((taken, room)) = serving.next(listener.accept()).await {
@@ -81,10 +81,10 @@ pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) -> Result<Option<Sock
             }
         });
     }
-    if let Some(socket) = unix {
+    for socket in unix {
+        let serving = Arc::clone(&serving);
         tracker.spawn(async move {
-            let Socket { listener, .. } = &socket;
-            while let Some((taken, room)) = serving.next(listener.accept()).await {
+            while let Some((taken, room)) = serving.next(socket.listener.accept()).await {
                 match taken {
                     Ok((stream, _)) => serving.unix(stream, room),
                     Err(error) => rest(&error).await,
@@ -93,6 +93,18 @@ pub(super) fn start(app: &Arc<App>, tracker: &TaskTracker) -> Result<Option<Sock
         });
     }
     Ok(address)
+}
+
+/// Listens where the options say.
+fn own(options: &Options) -> Result<(Vec<TcpListener>, Vec<Socket>), Error> {
+    let tcp = match options.listen {
+        Listen::At(address) => Some(listen::tcp(address)?),
+        Listen::Off => None,
+    };
+    let has_guests = !options.socket_users.is_empty() || !options.socket_groups.is_empty();
+    let mode = if has_guests { listen::OPEN } else { listen::OWN };
+    let unix = options.socket.as_deref().map(|path| listen::unix(path, mode)).transpose()?;
+    Ok((tcp.into_iter().collect(), unix.into_iter().collect()))
 }
 
 /// One that was gone before it was taken is nobody's trouble.

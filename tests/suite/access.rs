@@ -126,6 +126,10 @@ fn without_a_good_token_nobody_is_heard_and_each_scope_opens_its_own_routes() {
     assert_eq!(masked.status, 200);
     assert!(!masked.body.contains("nn@") && !masked.body.contains("Ann"), "{masked:?}");
     assert_eq!(masked.json()["recipient"], "***@example.org");
+    let listed = site.get(&read, "/v1/notifications");
+    assert_eq!(listed.status, 200);
+    assert!(listed.body.contains("***@example.org") && !listed.body.contains("nn@"), "{listed:?}");
+    assert!(site.get(&all, "/v1/notifications").body.contains("ann@example.org"));
     let whole = site.get(&all, "/v1/notifications/1").json();
     assert_eq!(
         (whole["recipient"].as_str(), whole["message"].as_str()),

@@ -300,11 +300,17 @@ fn show_says_what_holds_and_where_it_comes_from() {
     roles = ["http", "sender", "maintenance"] # default
 
     [http]
+    address_limit = "100/1s" # default
+    cors_origins = [] # default
     listen = "127.0.0.1:8025" # default
     loopback_without_token = false # default
     max_body = "16MiB" # default
     max_connections = 4096 # default
     max_pending = 1000000 # default
+    proxies = [] # default
+    socket_groups = [] # default
+    socket_users = [] # default
+    token_limit = "100/1s" # default
 
     [retention]
     at = "02:00" # default
@@ -316,6 +322,11 @@ fn show_says_what_holds_and_where_it_comes_from() {
     [backup]
     at = "02:00" # default
     keep = 7 # default
+
+    [cache]
+    max_age = "250ms" # default
+    result_ttl = "1h" # default
+    timeout = "60ms" # default
 
     [channels.outbox]
     kind = "file" # default

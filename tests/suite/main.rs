@@ -24,6 +24,7 @@ mod looking;
 mod maildir;
 mod maintenance;
 mod mixed;
+mod nginx;
 mod opening;
 mod papers;
 mod postfix;

@@ -148,3 +148,58 @@ fn supervisor_keeps_the_daemon_alive_and_nothing_is_lost() {
     assert!(said.contains("stopped: notifyctl (exit status 0)"), "{said}");
     sandbox.ok(&["db", "check"]);
 }
+
+/// A daemon that is started by the first connection; ended when dropped.
+struct Activated(Child);
+
+impl Drop for Activated {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn sockets_that_systemd_listens_on_are_taken_over_and_who_came_before_is_answered() {
+    let sandbox = Sandbox::new();
+    // Nothing of this is listened on.
+    let own = sandbox.path().join("own.sock");
+    sandbox.configure(&format!(
+        "[daemon]\nroles = \"http\"\n[http]\nlisten = \"127.0.0.1:1\"\nsocket = \"{}\"\nloopback_without_token = true\n",
+        own.display()
+    ));
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let socket = sandbox.path().join("handed.sock");
+    let mut command = Command::new("systemd-socket-activate");
+    command
+        .arg(format!("--listen=127.0.0.1:{port}"))
+        .arg(format!("--listen={}", socket.display()))
+        .arg(format!("--setenv=NOTIFYCTL_CONFIG={}/notifyctl.toml", sandbox.path().display()))
+        .args([env!("CARGO_BIN_EXE_notifyctl"), "daemon"])
+        .env("HOME", sandbox.path())
+        .stdin(Stdio::null())
+        .stderr(fs::File::create(sandbox.path().join("log")).expect("make the log"));
+    let daemon = Activated(command.spawn().expect("run systemd-socket-activate"));
+    until("systemd listens", || socket.exists());
+    let post = |args: &[&str]| {
+        let output = Command::new("curl")
+            .args(["-s", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}"])
+            .args(["--json", r#"{"to":"ops@example.org","message":"x"}"#])
+            .args(args)
+            .output();
+        String::from_utf8(output.expect("run curl").stdout).expect("UTF-8")
+    };
+    let log = || fs::read_to_string(sandbox.path().join("log")).expect("the log");
+    let url = format!("http://127.0.0.1:{port}/v1/notifications");
+    assert_eq!(post(&[&url]), "202", "{}", log());
+    assert_eq!(
+        post(&["--unix-socket", &socket.display().to_string(), "http://localhost/v1/notifications"]),
+        "202"
+    );
+    assert!(!own.exists());
+    drop(daemon);
+    // It is not ours to take away.
+    assert!(socket.exists());
+    assert_eq!(sandbox.accepted(), 2);
+}

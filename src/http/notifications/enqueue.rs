@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 use super::rows::{self, ROWS, Rows};
 use super::schema;
-use super::show::whole;
+use super::show::shown;
+use crate::http::access::Caller;
 use crate::http::problem::{Problem, RowProblem};
 use crate::http::settling::{self, What};
 use crate::http::{App, body, query};
@@ -55,6 +56,7 @@ const BYTES: usize = 64 << 20;
 )]
 pub(in crate::http) async fn enqueue(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Query(given): Query<Vec<(String, String)>>,
     headers: HeaderMap,
     body: Body,
@@ -95,7 +97,7 @@ pub(in crate::http) async fn enqueue(
             let answer = wire::Accepted::new(one.id, one.created);
             if let Some(time) = wait
                 && settling::settled(&app, What::One(one.id), time).await?
-                && let Some(whole) = whole(&app, one.id).await?
+                && let Some(whole) = shown(&app, &caller, one.id).await?
             {
                 return Ok(Json(whole).into_response());
             }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use chrono::Local;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::App;
+use crate::http::access::Caller;
 use crate::http::problem::Problem;
+use crate::model::token::Scope;
 use crate::model::{Id, Timestamp};
 use crate::store::{Filter, Order, Page, shapes};
 use crate::{units, wire};
@@ -58,13 +60,17 @@ const PARAMETERS: [&str; 10] =
 )]
 pub(in crate::http) async fn list(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     Query(given): Query<Vec<(String, String)>>,
 ) -> Result<Json<Answer>, Problem> {
     let asked = read(&given, app.now());
     let (filter, page) = asked.map_err(|what| Problem::new(StatusCode::BAD_REQUEST).detail(what))?;
     let rows = app.readers.call(move |reader| reader.list(&filter, &page)).await??;
     let last = rows.last().filter(|_| rows.len() == page.limit).map(|row| row.id.to_string());
-    let notifications = rows.into_iter().map(shapes::summary).collect();
+    let mut notifications: Vec<_> = rows.into_iter().map(shapes::summary).collect();
+    if !caller.scopes.allow(Scope::Personal) {
+        notifications.iter_mut().for_each(wire::Summary::mask);
+    }
     Ok(Json(Answer { notifications, next_cursor: last }))
 }
 

@@ -32,15 +32,20 @@ pub(in crate::http) async fn show(
     Extension(caller): Extension<Caller>,
     PathId(id): PathId,
 ) -> Result<Json<wire::Notification>, Problem> {
-    let mut shown = whole(&app, id).await?.ok_or_else(|| unknown(id))?;
-    if !caller.scopes.allow(Scope::Personal) {
+    shown(&app, &caller, id).await?.map(Json).ok_or_else(|| unknown(id))
+}
+
+/// One notification, as far as the caller may see it.
+pub(super) async fn shown(app: &App, caller: &Caller, id: Id) -> Result<Option<wire::Notification>, Problem> {
+    let mut shown = whole(app, id).await?;
+    if let Some(shown) = shown.as_mut().filter(|_| !caller.scopes.allow(Scope::Personal)) {
         shown.mask();
     }
-    Ok(Json(shown))
+    Ok(shown)
 }
 
 /// One notification, whole.
-pub(super) async fn whole(app: &App, id: Id) -> Result<Option<wire::Notification>, Problem> {
+async fn whole(app: &App, id: Id) -> Result<Option<wire::Notification>, Problem> {
     let found = app.readers.call(move |reader| read(reader, id)).await??;
     let shape = |(row, attempts)| shapes::notification(row, stable_id(&app.store_id, id), attempts);
     Ok(found.map(shape))

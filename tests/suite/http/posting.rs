@@ -29,7 +29,7 @@ fn nobody_speaks_by_tcp_without_a_token_unless_it_is_configured_so() {
         let refused = ground.ask_by_tcp(path, &[]);
         assert_eq!(
             (refused.status, refused.header("www-authenticate")),
-            (401, Some("Bearer")),
+            (401, Some("Bearer realm=\"notifyctl\"")),
             "{refused:?}"
         );
     }

@@ -1,0 +1,214 @@
+//! nginx before three daemons on one store, as `etc/nginx/notifyctl.conf` has it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use notifyctl::model::Id;
+use reqwest::{Client, StatusCode};
+
+use crate::support::Sandbox;
+use crate::support::daemon::{Daemon, until};
+
+/// nginx with our part alone; ended when dropped.
+struct Nginx {
+    process: Child,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts it on `etc/nginx/notifyctl.conf`, with these daemons and this folder in place of the system's.
+    fn start(folder: &Path, ports: &[u16]) -> Self {
+        let path = folder.display().to_string();
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+            ])
+            .args(["-subj", "/CN=notify.example.org", "-keyout"])
+            .arg(folder.join("privkey.pem"))
+            .arg("-out")
+            .arg(folder.join("fullchain.pem"))
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.expect("run openssl").success());
+        let port = free_port();
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/nginx/notifyctl.conf");
+        let mut ours = fs::read_to_string(ours).expect("read our part");
+        for (place, port) in [8025, 8026, 8027].iter().zip(ports) {
+            ours = ours.replace(&format!("server 127.0.0.1:{place} "), &format!("server 127.0.0.1:{port} "));
+        }
+        let ours = ours
+            .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;"))
+            .replace("/etc/ssl/notifyctl", &path);
+        assert!(!ours.contains(" 443 ") && !ours.contains("server 127.0.0.1:802"), "{ours}");
+        fs::write(folder.join("notifyctl.conf"), ours).expect("write our part");
+        // Its workers are to reach this folder, whoever runs the tests.
+        let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {path}/{name};\n"))
+            .concat();
+        let head = format!(
+            "{user}daemon off;\npid {path}/nginx.pid;\nerror_log {path}/error.log;\nworker_processes 2;\n\
+             events {{}}\nhttp {{\naccess_log {path}/access.log;\n{temporary}include {path}/notifyctl.conf;\n}}\n"
+        );
+        fs::write(folder.join("nginx.conf"), head).expect("write its configuration");
+        let process = Command::new("nginx")
+            .arg("-p")
+            .arg(folder)
+            .arg("-c")
+            .arg(folder.join("nginx.conf"))
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(folder.join("nginx.stderr")).expect("make a file"))
+            .spawn()
+            .expect("start nginx");
+        let nginx = Self { process, port };
+        until("nginx listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        nginx
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // TERM, so that its workers end with it.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port()
+}
+
+/// How many clients ask side by side, and how much each.
+const CLIENTS: usize = 8;
+const EACH: usize = 30;
+
+/// Enqueues `EACH` notifications, each with a key of its own; gives the ids that were promised.
+async fn client(client: Client, url: String, token: String, n: usize, answered: Arc<AtomicUsize>) -> Vec<Id> {
+    let mut ids = Vec::new();
+    for k in 0..EACH {
+        let (status, body) = loop {
+            let request = client.post(&url).bearer_auth(&token).header("Idempotency-Key", format!("{n}-{k}"));
+            let request = request.header("content-type", "application/json");
+            let answer = request
+                .body(r#"{"to":"ann@example.org","message":"hello"}"#)
+                .send()
+                .await
+                .expect("an answer");
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                break (answer.status(), answer.text().await.expect("a body"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        // What falls is not seen from outside.
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        ids.push(body["id"].as_i64().expect("an id"));
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+    ids
+}
+
+#[test]
+fn killing_one_of_three_daemons_behind_nginx_loses_nothing_and_nobody_sees_it() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[daemon]\nroles = \"http\"\n\
+         [http]\nproxies = [\"127.0.0.1\"]\ntoken_limit = \"off\"\naddress_limit = \"off\"\n",
+    );
+    let token = sandbox.ok(&["token", "create", "--name", "shop", "--scope", "enqueue,read"]);
+    let token = token.trim_end();
+    let mut daemons = Vec::new();
+    let mut ports = Vec::new();
+    for _ in 0..3 {
+        let daemon = Daemon::start(&sandbox);
+        ports.push(daemon.address().port());
+        daemons.push(daemon);
+    }
+    let nginx = Nginx::start(sandbox.path(), &ports);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ids = runtime.block_on(async {
+        let web = Client::builder().danger_accept_invalid_certs(true).build().expect("a client");
+        let url = nginx.url("/v1/notifications");
+        // Without a key, and without a token.
+        let plain = || {
+            web.post(&url)
+                .header("content-type", "application/json")
+                .body(r#"{"to":"bob@example.org","message":"x"}"#)
+        };
+        assert_eq!(
+            plain().bearer_auth(token).send().await.expect("an answer").status(),
+            StatusCode::ACCEPTED
+        );
+        assert_eq!(plain().send().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+
+        let answered = Arc::new(AtomicUsize::new(0));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|n| {
+                tokio::spawn(client(web.clone(), url.clone(), token.to_owned(), n, Arc::clone(&answered)))
+            })
+            .collect();
+        while answered.load(Ordering::Relaxed) < CLIENTS * EACH / 4 {
+            assert!(!clients.iter().any(tokio::task::JoinHandle::is_finished), "a client has given up");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        daemons[1].signal("-KILL");
+        let mut ids = Vec::new();
+        for client in clients {
+            ids.extend(client.await.expect("every request is answered"));
+        }
+        // Whoever is too fast is stopped by nginx.
+        let health = nginx.url("/healthz");
+        let mut fast = Vec::new();
+        for _ in 0..CLIENTS {
+            let (web, health) = (web.clone(), health.clone());
+            fast.push(tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    if web.get(&health).send().await.expect("an answer").status()
+                        == StatusCode::TOO_MANY_REQUESTS
+                    {
+                        return true;
+                    }
+                }
+                false
+            }));
+        }
+        let mut stopped = false;
+        for one in fast {
+            stopped |= one.await.expect("it ends");
+        }
+        assert!(stopped, "nginx lets more than a hundred a second through");
+        ids
+    });
+    let store = sandbox.store();
+    let mut distinct = ids;
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), CLIENTS * EACH, "each was promised an id of its own");
+    assert!(distinct.iter().all(|id| store.get(*id).expect("read").is_some()));
+    // A request that was asked twice is one notification.
+    assert_eq!(sandbox.accepted(), (CLIENTS * EACH + 1) as u64);
+    sandbox.ok(&["db", "check"]);
+    let errors = fs::read_to_string(sandbox.path().join("error.log")).expect("its log");
+    assert!(!errors.contains("[emerg]") && !errors.contains("[alert]"), "{errors}");
+    for daemon in daemons {
+        drop(daemon);
+    }
+}
