@@ -32,9 +32,10 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
             kind: ErrorKind::Missing,
         });
     }
+    // Asked once more after it: a last one who closes may have taken the log away meanwhile, and from here on nobody can.
     let new_name = wal::is_new(path, now);
     let connection = connect(path, patience, access)?;
-    if new_name {
+    if new_name || wal::is_new(path, now) {
         sync_names(path, access)?;
     }
     match access {
