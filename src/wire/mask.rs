@@ -42,7 +42,9 @@ impl Notification {
 #[must_use]
 pub fn recipient(recipient: &str) -> String {
     match recipient.rsplit_once('@') {
-        Some((_, domain)) if !domain.is_empty() && !domain.contains(char::is_whitespace) => {
+        Some((local, domain))
+            if !local.is_empty() && !domain.is_empty() && !domain.contains(char::is_whitespace) =>
+        {
             format!("{MASKED}@{}", domain.trim_end_matches('>'))
         }
         _ => MASKED.to_owned(),
@@ -67,7 +69,7 @@ mod tests {
             ("\"a@b\"@example.org", "***@example.org"),
             ("+49 170 1234567", "***"),
             ("ann", "***"),
-            ("@ann", "***@ann"),
+            ("@ann", "***"),
             ("me@ann smith", "***"),
             ("ann@", "***"),
         ] {

@@ -19,7 +19,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
-pub use event::{Event, Mark, Sight, mask};
+pub use event::{Event, Mark, Sight};
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
 pub use receipt::{Accepted, AcceptedBatch};
 pub use status::{Batch, ChannelStatus, Counts, Pass, Status, Worker};

@@ -21,8 +21,10 @@ use tokio_util::task::TaskTracker;
 pub(in crate::http) use feed::Feed;
 
 use super::App;
+use super::access::Caller;
 use super::problem::Problem;
 use super::serve::HangUp;
+use crate::model::token::Scope;
 use crate::model::{Cursor, EventFilter, Id, Status};
 use crate::store::Events as Told;
 use crate::wire::{self, Sight};
@@ -110,12 +112,13 @@ struct Page {
 pub(super) async fn watch(
     State(app): State<Arc<App>>,
     Extension(hang_up): Extension<HangUp>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     refuse_strangers(&headers)?;
-    let sight = Sight::Masked;
+    let sight = if caller.scopes.allow(Scope::Personal) { Sight::Whole } else { Sight::Masked };
     let asked = Asked::of(&uri)?;
     let after = asked.after(&headers)?;
     let filter = asked.filter()?;

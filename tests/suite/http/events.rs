@@ -121,7 +121,15 @@ fn what_other_processes_do_comes_in_order_and_is_resumed_without_loss_or_repetit
         ]
     );
     assert_eq!((&seen[1]["channel"], &seen[3]["outcome"]), (&"run".into(), &"sent".into()));
-    assert!(seen.iter().all(|event| !event.to_string().contains("anna@")), "who is told is masked");
+    assert_eq!(seen[1]["recipient"], "anna@example.org", "the daemon's own user may see everything");
+    let token = sandbox.ok(&["token", "create", "--name", "screen", "--scope", "read"]);
+    let screen = ["--protocol", "notifyctl.v1", "--protocol", token.trim_end()];
+    let screen = Watcher::websocket(&ground, &format!("?after={begun}"), &screen);
+    screen.ready();
+    let masked = screen.events(5);
+    assert_eq!(steps(&masked), steps(&seen));
+    assert_eq!(masked[1]["recipient"], "***@example.org");
+    assert!(masked.iter().all(|event| !event.to_string().contains("anna")), "who is told is masked");
 
     // From anywhere: what came since then, then what comes.
     let later = Watcher::websocket(&ground, &format!("?after={begun}"), &[]);
