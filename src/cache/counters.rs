@@ -53,6 +53,53 @@ impl Counters {
     }
 }
 
+impl Counted {
+    /// Each by its name.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, u64); 8] {
+        [
+            ("hits", self.hits),
+            ("misses", self.misses),
+            ("bypassed", self.bypassed),
+            ("shared", self.shared),
+            ("filled", self.filled),
+            ("refused", self.refused),
+            ("errors", self.errors),
+            ("foreign", self.foreign),
+        ]
+    }
+
+    /// The counts that `of` knows by name.
+    pub(super) fn of(of: impl Fn(&str) -> u64) -> Self {
+        Self {
+            hits: of("hits"),
+            misses: of("misses"),
+            bypassed: of("bypassed"),
+            shared: of("shared"),
+            filled: of("filled"),
+            refused: of("refused"),
+            errors: of("errors"),
+            foreign: of("foreign"),
+        }
+    }
+
+    /// What came since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let (now, before) = (self.parts(), before.parts());
+        Self::of(|name| {
+            let place = now.iter().position(|(part, _)| *part == name).unwrap_or(0);
+            now[place].1.saturating_sub(before[place].1)
+        })
+    }
+
+    /// Reads, whatever became of them.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.hits + self.misses + self.bypassed + self.shared
+    }
+}
+
 /// One more.
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);

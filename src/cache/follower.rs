@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::counters::count;
+use super::counters::{Counted, count};
 use super::{Advanced, Failure, Head, Key, LOG_TARGET, Source, State, Trust};
-use crate::model::Id;
+use crate::model::{Mark, Touched};
 
 /// What changed in the store, in the order of its commits.
 pub trait Changes: Send + 'static {
@@ -15,25 +15,7 @@ pub trait Changes: Send + 'static {
     fn last(&mut self) -> impl Future<Output = Option<Mark>> + Send;
 
     /// What changed after the change `after`. `None` when the store cannot say now.
-    fn after(&mut self, after: u64) -> impl Future<Output = Option<Changed>> + Send;
-}
-
-/// How far a store has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    /// The number of the last change; rises with every transaction that changed what may lie in a cache.
-    pub change: u64,
-    /// Another one when something changed that is not told one by one (a purge): nothing that was kept counts.
-    pub epoch: u64,
-}
-
-/// Some changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// The number of the last one of them.
-    pub through: u64,
-    /// The notifications that they changed; `None` when that is not known any more, or would be too long a list.
-    pub ids: Option<Vec<Id>>,
+    fn after(&mut self, after: u64) -> impl Future<Output = Option<Touched>> + Send;
 }
 
 /// The most notifications that are told of one by one; beyond it a new generation is cheaper.
@@ -48,6 +30,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(600);
 /// How often within one look Redis is asked again because it knows something else than was thought.
 const ROUNDS: usize = 3;
 
+/// How often Redis is told what became of reads, at most.
+const TELL: Duration = Duration::from_secs(1);
+
 /// How often it is looked within `max_age`.
 const LOOKS: u32 = 5;
 
@@ -55,6 +40,7 @@ const LOOKS: u32 = 5;
 pub(super) async fn follow<S: Source>(state: Arc<State>, source: Arc<S>, mut changes: impl Changes) {
     let mut clock = tokio::time::interval((state.max_age / LOOKS).max(Duration::from_millis(1)));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut told, mut told_at) = (Counted::default(), Instant::now());
     let mut follower =
         Follower { state: &state, source: &source, known: None, asked: Instant::now(), trouble: None };
     loop {
@@ -66,6 +52,14 @@ pub(super) async fn follow<S: Source>(state: Arc<State>, source: Arc<S>, mut cha
             Ok(()) => follower.well(),
             Err(Failure::Skipped) => {}
             Err(failure) => follower.ill(failure),
+        }
+        // For `cache stats`, which asks no daemon.
+        let counted = state.counters.now();
+        if counted != told && told_at.elapsed() > TELL && follower.known.is_some() {
+            told_at = Instant::now();
+            if state.shelf.tell_counts(counted.since(&told)).await.is_ok() {
+                told = counted;
+            }
         }
     }
 }

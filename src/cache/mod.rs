@@ -26,6 +26,7 @@ mod link;
 mod options;
 mod seal;
 pub mod shelf;
+mod survey;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,11 +38,12 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub use counters::{Counted, Counters};
-pub use follower::{Changed, Changes, Mark};
+pub use follower::Changes;
 pub use link::Failure;
 pub use options::{Options, Place, Way};
 pub use seal::Seal;
 pub use shelf::{Advanced, Found, Head, Lease};
+pub use survey::{Survey, Weight};
 
 use crate::model::Id;
 use counters::count;
@@ -151,6 +153,9 @@ impl fmt::Display for From {
 pub struct Shelf {
     link: Link,
     seal: Seal,
+    /// What every name of this store begins with.
+    store: String,
+    /// What every name of ours begins with.
     prefix: String,
     head_ttl: Duration,
     scripts: shelf::Scripts,
@@ -248,6 +253,12 @@ impl<S: Source> Cache<S> {
                 }
             }
         }
+    }
+
+    /// Where answers come from, past the cache.
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
     }
 
     /// This process has just changed the store: its own readers are to see that, at once.

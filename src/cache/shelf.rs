@@ -21,8 +21,8 @@ use std::time::Duration;
 use redis::{Script, Value};
 
 use super::link::{Failure, Link};
-use super::{Key, Mark, Options, Seal, Shelf};
-use crate::model::Id;
+use super::{Key, Options, Seal, Shelf};
+use crate::model::{Id, Mark};
 
 /// For how long one process may take to fill an entry before another one may.
 const LEASE: Duration = Duration::from_secs(2);
@@ -120,9 +120,17 @@ impl Shelf {
     /// When the certificates cannot be read.
     pub fn new(options: &Options, store_id: &str, seal: Seal) -> Result<Self, String> {
         // In braces: a Redis Cluster keeps all of it on one node, as scripts need it.
-        let prefix = format!("notifyctl:{{{store_id}}}:{LAYOUT}-{}:", seal.name());
+        let store = format!("notifyctl:{{{store_id}}}:");
+        let prefix = format!("{store}{LAYOUT}-{}:", seal.name());
         let ttl = options.result_ttl + HEAD;
-        Ok(Self { link: Link::new(options.clone())?, seal, prefix, head_ttl: ttl, scripts: Scripts::new() })
+        Ok(Self {
+            link: Link::new(options.clone())?,
+            seal,
+            store,
+            prefix,
+            head_ttl: ttl,
+            scripts: Scripts::new(),
+        })
     }
 
     /// What every name begins with.

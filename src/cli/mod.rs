@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, output, and errors to exit codes. Knows no SQL.
 
+mod cache;
 mod cancel;
 mod channel;
 mod check;
@@ -96,6 +97,7 @@ enum Command {
     Channel(channel::ChannelArgs),
     User(user::UserArgs),
     Token(token::TokenArgs),
+    Cache(cache::CacheArgs),
     Db(db::DbArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -162,6 +164,7 @@ fn run(context: &mut Context, command: Command) -> Result<Exit, Error> {
         Command::Channel(args) => channel::run(context, args),
         Command::User(args) => user::run(context, args),
         Command::Token(args) => token::run(context, args),
+        Command::Cache(args) => cache::run(context, &args),
         Command::Db(args) => db::run(context, args),
         Command::Config(args) => config::run(context, args),
         Command::Completions(args) => completions::run(context, &args),

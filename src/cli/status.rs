@@ -43,7 +43,9 @@ pub fn run(context: &mut Context, args: StatusArgs) -> Result<Exit, Error> {
                 one_line(&channel)
             ));
         }
-        let status = shapes::status(&*store, &config.configured(), config.store.url.to_string(), face.now)?;
+        let mut status =
+            shapes::status(&*store, &config.configured(), config.store.url.to_string(), face.now)?;
+        status.cache = super::cache::glance(config.cache.as_ref(), &*store)?;
         return show(context, args.json, &status, |status| lines(status, &face)).map(|()| Exit::Ok);
     }
     let mut missing = Vec::new();
@@ -200,6 +202,9 @@ fn facts(status: &wire::Status, face: &Face) -> Vec<(&'static str, String)> {
     }
     let store = status.store.strip_prefix("sqlite://").unwrap_or(&status.store);
     facts.push(("store", one_line(store)));
+    if let Some(cache) = &status.cache {
+        facts.push(("cache", super::cache::line(cache)));
+    }
     facts
 }
 

@@ -168,6 +168,8 @@ impl Daemon {
             ("[store]", new.store != self.config.store),
             ("[http]", new.http != self.config.http),
             ("[log]", new.log != self.config.log),
+            // Secrets that stand in the file itself are not compared: they are not shown either.
+            ("[cache]", format!("{:?}", new.cache) != format!("{:?}", self.config.cache)),
             ("[daemon] roles", new.daemon.roles != self.config.daemon.roles),
         ] {
             if changed {

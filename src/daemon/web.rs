@@ -38,6 +38,7 @@ pub(super) fn start(
         rules: rules(config),
         metrics: metrics.clone(),
         bell: Arc::new(move || wake.ring()) as Bell,
+        cache: config.cache.clone(),
     })?;
     if let Some(address) = server.address() {
         log::info!(target: LOG_TARGET, address:% = address; "listening");

@@ -9,6 +9,7 @@
 
 mod access;
 mod answer;
+mod answers;
 mod batches;
 mod body;
 mod budget;
@@ -49,12 +50,14 @@ pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::{Allowance, Listen, Options, Origin};
 
+use crate::cache::{self, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::store::{self, Reader, Store};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
 use access::Access;
+use answers::Answers;
 use budget::Budget;
 use events::{Feed, Watching};
 use pending::Pending;
@@ -103,6 +106,8 @@ pub struct Parts {
     pub bell: Bell,
     /// What this process has counted, its sender too.
     pub metrics: Metrics,
+    /// Redis in front of reading, if there is one.
+    pub cache: Option<cache::Options>,
 }
 
 /// The HTTP side, at work.
@@ -117,23 +122,45 @@ pub struct Server {
 /// What every request is answered with.
 struct App {
     options: Options,
-    rules: RwLock<Arc<dyn Rules>>,
+    rules: Arc<Current>,
     writer: Writer,
-    readers: Readers,
+    readers: Arc<Readers>,
+    answers: Cache<Answers>,
     access: Access,
     pending: Pending,
     budget: Budget,
     events: Watching,
     metrics: Metrics,
     clock: SystemClock,
-    store_id: String,
     /// The end has begun: connections are given up as soon as they have answered.
     stopping: CancellationToken,
 }
 
+/// The rules that hold now.
+struct Current(RwLock<(u64, Arc<dyn Rules>)>);
+
+impl Current {
+    fn new(rules: Arc<dyn Rules>) -> Self {
+        Self(RwLock::new((fastrand::u64(..), rules)))
+    }
+
+    fn get(&self) -> Arc<dyn Rules> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
+    /// A number that tells them apart from others, of other processes too.
+    fn number(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn set(&self, rules: Arc<dyn Rules>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (fastrand::u64(..), rules);
+    }
+}
+
 impl App {
     fn rules(&self) -> Arc<dyn Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.rules.get()
     }
 
     fn now(&self) -> Timestamp {
@@ -165,7 +192,7 @@ impl Server {
     }
 
     fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
-        let Parts { options, handed, store, readers, watcher, rules, bell, metrics } = parts;
+        let Parts { options, handed, store, readers, watcher, rules, bell, metrics, cache } = parts;
         let store_id = store.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
@@ -182,17 +209,22 @@ impl Server {
         let writer = Writer::start(store, Arc::new(ring))
             .map_err(|error| Error::system("start a thread for writing", error))?;
         let tracker = TaskTracker::new();
+        let (readers, rules) = (Arc::new(readers), Arc::new(Current::new(rules)));
+        let answers = {
+            let _inside = runtime.enter();
+            answers::cached(&readers, &rules, &store_id, cache.as_ref())
+        };
         let app = Arc::new(App {
-            rules: RwLock::new(rules),
+            rules,
             writer,
             readers,
             access: Access::new(&options)?,
+            answers,
             pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
             events: Watching::new(feed, tracker.clone()),
             metrics,
             clock: SystemClock,
-            store_id,
             stopping: CancellationToken::new(),
             options,
         });
@@ -214,7 +246,7 @@ impl Server {
 
     /// What holds from now on.
     pub fn reload(&self, rules: Arc<dyn Rules>) {
-        *self.app.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.app.rules.set(rules);
     }
 
     /// Takes no more connections, and ends when what was asked has been answered, after `bound` at the latest.

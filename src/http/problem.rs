@@ -143,3 +143,8 @@ impl From<store::Error> for Problem {
 pub(super) fn stopped() -> Problem {
     Problem::later("notifyctl is ending", 5)
 }
+
+/// A defect of ours.
+pub(super) fn defect() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR).detail("this is a defect of notifyctl")
+}

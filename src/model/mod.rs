@@ -4,6 +4,7 @@
 //! randomness are arguments, so every rule here can be tested by table and by property.
 
 pub mod breaker;
+pub mod change;
 pub mod event;
 pub mod notification;
 pub mod outcome;
@@ -16,6 +17,7 @@ pub mod time;
 pub mod token;
 
 pub use breaker::Breaker;
+pub use change::{Mark, Touched};
 pub use event::{Cursor, Event, EventFilter, EventKind};
 pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems, stable_id};
 pub use outcome::{Outcome, Reason, Scope, Verdict};

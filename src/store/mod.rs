@@ -39,7 +39,7 @@ pub use turn::Turn;
 pub use url::{StoreUrl, UrlError};
 pub use worker::Worker;
 
-use crate::model::{Cursor, EventFilter, Id, NewNotification, Timestamp};
+use crate::model::{Cursor, EventFilter, Id, Mark, NewNotification, Timestamp, Touched};
 
 /// What can be asked; never changes anything.
 pub trait Reader: Send {
@@ -72,6 +72,10 @@ pub trait Reader: Send {
     fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events>;
     /// The place before the first event at or after `since`; without it the end, for what happens from now on.
     fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor>;
+    /// How far the store has come, for who keeps answers of it; costs microseconds.
+    fn mark(&self) -> Result<Mark>;
+    /// Which notifications changed after the change `after`; a list of at most `limit` changes.
+    fn touched(&self, after: u64, limit: usize) -> Result<Touched>;
     /// A known user.
     fn user(&self, id: &str) -> Result<Option<User>>;
 }

@@ -198,6 +198,7 @@ pub fn status(
         last_pass: reader.last_pass()?.map(pass),
         workers: reader.workers()?.into_iter().map(|row| worker(row, now)).collect(),
         sender_seen_at: sender_seen_at(reader, now)?,
+        cache: None,
         store: place,
         at: now,
     };

@@ -1,5 +1,6 @@
 //! The JSON shapes shown outside and read from outside; only ever extended.
 
+mod cache;
 mod channel;
 mod configuration;
 pub mod envelope;
@@ -17,6 +18,7 @@ mod why;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+pub use cache::Cache;
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
 pub use event::{Event, Mark, Sight};

@@ -91,6 +91,10 @@ pub struct Status {
     #[serde(serialize_with = "shape::option_time")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub sender_seen_at: Option<Timestamp>,
+    /// The cache as `notifyctl status` finds it; left out when none is configured, and by a daemon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub cache: Option<super::Cache>,
     /// Where the store is.
     pub store: String,
     /// The moment of these numbers.

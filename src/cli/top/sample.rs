@@ -199,6 +199,7 @@ mod tests {
             last_pass: None,
             workers: Vec::new(),
             sender_seen_at: None,
+            cache: None,
             store: String::new(),
             at: Timestamp(0),
         }

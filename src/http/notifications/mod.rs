@@ -9,5 +9,5 @@ pub(super) mod steer;
 
 pub(super) use enqueue::enqueue;
 pub(super) use list::list;
-pub(super) use show::show;
+pub(super) use show::{show, whole};
 pub(super) use steer::{cancel, requeue};

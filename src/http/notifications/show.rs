@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
+use axum::response::Response;
 
-use crate::http::App;
+use crate::cache::Key;
 use crate::http::access::Caller;
 use crate::http::id::PathId;
 use crate::http::problem::Problem;
+use crate::http::readers::Readers;
+use crate::http::{App, answers};
 use crate::model::token::Scope;
 use crate::model::{Id, stable_id};
 use crate::store::{self, Reader, shapes};
@@ -31,13 +34,19 @@ pub(in crate::http) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathId(id): PathId,
-) -> Result<Json<wire::Notification>, Problem> {
-    shown(&app, &caller, id).await?.map(Json).ok_or_else(|| unknown(id))
+) -> Result<Response, Problem> {
+    // Each view has a name of its own, so that nobody is given what somebody else may see.
+    let key = match caller.scopes.allow(Scope::Personal) {
+        true => Key::Notification(id),
+        false => Key::Masked(id),
+    };
+    let answer = app.answers.get(key).await?.ok_or_else(|| unknown(id))?;
+    Ok(answers::send(&app.answers, answer))
 }
 
-/// One notification, as far as the caller may see it.
+/// One notification as it is in the store now, as far as the caller may see it.
 pub(super) async fn shown(app: &App, caller: &Caller, id: Id) -> Result<Option<wire::Notification>, Problem> {
-    let mut shown = whole(app, id).await?;
+    let mut shown = app.answers.source().whole(id).await?;
     if let Some(shown) = shown.as_mut().filter(|_| !caller.scopes.allow(Scope::Personal)) {
         shown.mask();
     }
@@ -45,9 +54,13 @@ pub(super) async fn shown(app: &App, caller: &Caller, id: Id) -> Result<Option<w
 }
 
 /// One notification, whole.
-async fn whole(app: &App, id: Id) -> Result<Option<wire::Notification>, Problem> {
-    let found = app.readers.call(move |reader| read(reader, id)).await??;
-    let shape = |(row, attempts)| shapes::notification(row, stable_id(&app.store_id, id), attempts);
+pub(in crate::http) async fn whole(
+    readers: &Readers,
+    store_id: &str,
+    id: Id,
+) -> Result<Option<wire::Notification>, Problem> {
+    let found = readers.call(move |reader| read(reader, id)).await??;
+    let shape = |(row, attempts)| shapes::notification(row, stable_id(store_id, id), attempts);
     Ok(found.map(shape))
 }
 

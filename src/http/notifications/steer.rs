@@ -75,6 +75,7 @@ async fn steer(app: &App, id: Id, verb: Verb) -> Result<Json<Steered>, Problem> 
     let changed = app.writer.call(move |store| call(store, now, &Selection::Ids(vec![id]))).await??;
     match changed.refused.first() {
         _ if !changed.changed.is_empty() => {
+            app.answers.written();
             log::info!(target: LOG_TARGET, id; "{done}");
             Ok(Json(Steered { id, result: Fate::Changed, status: Some(to) }))
         }

@@ -74,7 +74,9 @@ fn settle(
     if changed == 0 {
         let late = format!("{} {} {}", verdict.outcome, verdict.reason, verdict.detail);
         let mut evidence = connection.prepare_cached(sql!("attempt_late"))?;
-        evidence.execute(params![settlement.id, settlement.attempt, late.trim_end()])?;
+        if evidence.execute(params![settlement.id, settlement.attempt, late.trim_end()])? > 0 {
+            counters.told.noted(settlement.id);
+        }
         return Ok(false);
     }
     let mut attempt = connection.prepare_cached(sql!("attempt"))?;

@@ -51,7 +51,7 @@ use super::{
     Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, Result, Selection, Space,
     Summary, TableStats, Taken, Turn, User, Worker, Writer,
 };
-use crate::model::{Cursor, EventFilter, EventKind, Id, NewNotification, Timestamp};
+use crate::model::{Cursor, EventFilter, EventKind, Id, Mark, NewNotification, Timestamp, Touched};
 
 pub use watch::Watch;
 
@@ -216,6 +216,14 @@ impl Reader for Sqlite {
 
     fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor> {
         self.read(|connection| events::cursor(connection, since))
+    }
+
+    fn mark(&self) -> Result<Mark> {
+        self.read(events::mark)
+    }
+
+    fn touched(&self, after: u64, limit: usize) -> Result<Touched> {
+        self.read(|connection| events::touched(connection, after, limit))
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {

@@ -1,5 +1,6 @@
 //! The cache against a real Redis: whatever is done to Redis, no answer is older than it says.
 
+mod daemon;
 mod illness;
 mod interleaving;
 mod rows;
@@ -7,7 +8,8 @@ mod secrecy;
 
 use std::time::Duration;
 
-use notifyctl::cache::{Mark, Options, Place, Seal, Shelf};
+use notifyctl::cache::{Options, Place, Seal, Shelf};
+use notifyctl::model::Mark;
 
 use crate::support::redis_server::RedisServer;
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use notifyctl::cache::{Answer, Changed, Changes, From, Keep, Key, Loaded, Mark, Source};
-use notifyctl::model::Id;
+use notifyctl::cache::{Answer, Changes, From, Keep, Key, Loaded, Source};
+use notifyctl::model::{Id, Mark, Touched};
 use tokio::time::Instant;
 
 /// Rows with a version each, and every change that there was.
@@ -112,10 +112,10 @@ impl Changes for Rows {
         Some(Mark { change: state.forgotten + state.changes.len() as u64, epoch: state.purges })
     }
 
-    async fn after(&mut self, after: u64) -> Option<Changed> {
+    async fn after(&mut self, after: u64) -> Option<Touched> {
         let state = self.0.lock().expect("a lock");
         let through = state.forgotten + state.changes.len() as u64;
         let ids = after.checked_sub(state.forgotten).map(|from| state.changes[from as usize..].to_vec());
-        Some(Changed { through, ids })
+        Some(Touched { through, ids })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifyctl::model::{Cursor, EventFilter, Id, NewNotification, Timestamp};
+use notifyctl::model::{Cursor, EventFilter, Id, Mark, NewNotification, Timestamp, Touched};
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
     Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next,
@@ -170,6 +170,14 @@ impl Reader for Failing {
 
     fn version(&self) -> Result<u64> {
         self.store.version()
+    }
+
+    fn mark(&self) -> Result<Mark> {
+        self.store.mark()
+    }
+
+    fn touched(&self, after: u64, limit: usize) -> Result<Touched> {
+        self.store.touched(after, limit)
     }
 
     fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events> {

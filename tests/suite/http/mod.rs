@@ -3,7 +3,7 @@
 mod connections;
 mod document;
 mod events;
-mod ground;
+pub mod ground;
 mod health;
 mod posting;
 mod refusing;

@@ -16,6 +16,8 @@ pub(super) enum Entry {
     Settled { id: Id, number: u32, status: Status },
     /// Somebody, or time, did something to one that waited.
     Steered { id: Id, kind: EventKind },
+    /// Something was added to what is known of it; no event.
+    Noted { id: Id },
     /// Something happened to a whole channel.
     Channel { channel: String, kind: EventKind, reason: Option<Reason>, detail: String },
 }
@@ -34,6 +36,8 @@ const STEERED: &[(u8, EventKind)] = &[
 const CHANNEL: &[(u8, EventKind)] =
     &[(24, EventKind::Held), (25, EventKind::Released), (26, EventKind::Alert)];
 
+const NOTED: u8 = 32;
+
 /// The first of a pair whose second is `wanted`.
 fn tag<T: PartialEq>(table: &[(u8, T)], wanted: &T) -> u8 {
     table.iter().find(|(_, one)| one == wanted).expect("only what has a tag is told").0
@@ -41,6 +45,20 @@ fn tag<T: PartialEq>(table: &[(u8, T)], wanted: &T) -> u8 {
 
 fn named<T: Copy>(table: &[(u8, T)], wanted: u8) -> Option<T> {
     table.iter().find(|(tag, _)| *tag == wanted).map(|(_, one)| *one)
+}
+
+impl Entry {
+    /// The notification that it is about; `None` for a whole channel.
+    pub(super) fn id(&self) -> Option<Id> {
+        match self {
+            Self::Claimed { id, .. }
+            | Self::GivenBack { id, .. }
+            | Self::Settled { id, .. }
+            | Self::Steered { id, .. }
+            | Self::Noted { id } => Some(*id),
+            Self::Channel { .. } => None,
+        }
+    }
 }
 
 /// Entries of one row, as they are written.
@@ -58,6 +76,7 @@ impl Packed {
             Entry::GivenBack { id, number } => self.numbered(GIVEN_BACK, *id, *number),
             Entry::Settled { id, number, status } => self.numbered(tag(SETTLED, status), *id, *number),
             Entry::Steered { id, kind } => self.about(tag(STEERED, kind), *id),
+            Entry::Noted { id } => self.about(NOTED, *id),
             Entry::Channel { channel, kind, reason, detail } => {
                 self.bytes.push(tag(CHANNEL, kind));
                 for text in [channel.as_str(), reason.map_or("", Reason::as_str), detail] {
@@ -113,6 +132,7 @@ impl Unpacked<'_> {
         Some(match tag {
             CLAIMED => Entry::Claimed { id: self.id()?, number: self.small()? },
             GIVEN_BACK => Entry::GivenBack { id: self.id()?, number: self.small()? },
+            NOTED => Entry::Noted { id: self.id()? },
             _ if let Some(status) = named(SETTLED, tag) => {
                 Entry::Settled { id: self.id()?, number: self.small()?, status }
             }
@@ -173,6 +193,7 @@ mod tests {
             Entry::GivenBack { id: 3, number: u32::MAX },
             Entry::Claimed { id: Id::MAX, number: 0 },
             Entry::Claimed { id: Id::MIN, number: 300 },
+            Entry::Noted { id: 12 },
         ];
         all.extend(SETTLED.iter().map(|&(_, status)| Entry::Settled { id: 7, number: 2, status }));
         all.extend(STEERED.iter().map(|&(_, kind)| Entry::Steered { id: 8, kind }));

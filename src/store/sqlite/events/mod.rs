@@ -13,7 +13,7 @@ use self::entry::{Entry, Packed};
 use super::sql::sql;
 use crate::model::{EventKind, Id, Reason, Status, Timestamp};
 
-pub(super) use self::read::{cursor, events};
+pub(super) use self::read::{cursor, events, mark, touched};
 
 /// How many events are kept: some ten bytes each in a row of their own, three or four among many.
 const KEPT: i64 = 200_000;
@@ -58,6 +58,11 @@ impl Told {
     /// Something was done to one that waited, or time did it.
     pub(super) fn steered(&mut self, id: Id, kind: EventKind) {
         self.push(&Entry::Steered { id, kind });
+    }
+
+    /// Something was added to what is known of it; nobody who watches is told.
+    pub(super) fn noted(&mut self, id: Id) {
+        self.push(&Entry::Noted { id });
     }
 
     /// Something happened to a whole channel.

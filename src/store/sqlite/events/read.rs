@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::entry::{Entry, unpack};
-use crate::model::{Cursor, Event, EventFilter, EventKind, Id, Reason, Status, Timestamp};
+use crate::model::{Cursor, Event, EventFilter, EventKind, Id, Mark, Reason, Status, Timestamp, Touched};
 use crate::store::Events;
 use crate::store::sqlite::sql::sql;
 
@@ -67,6 +67,41 @@ fn first_since(
 fn end(connection: &Connection) -> rusqlite::Result<Cursor> {
     let read = |row: &Row<'_>| Ok(Cursor { enqueued: row.get(0)?, told: row.get(1)? });
     connection.prepare_cached(sql!("events_end"))?.query_row([], read)
+}
+
+/// How far the store has come.
+pub(in super::super) fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
+    let read = |row: &Row<'_>| Ok(Mark { change: row.get(0)?, epoch: row.get(1)? });
+    connection.prepare_cached(sql!("mark"))?.query_row([], read)
+}
+
+/// Which notifications changed after the change `after`, without a look at them; which is not said when some of those
+/// changes are not kept any more, cannot be read, are more than `limit`, or are of another store.
+pub(in super::super) fn touched(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Touched> {
+    let view = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+    let through = mark(&view)?.change;
+    let unknown = Touched { through, ids: None };
+    if after > through || through - after > limit as u64 {
+        return Ok(unknown);
+    }
+    let mut query = view.prepare_cached(sql!("events"))?;
+    let mut rows = query.query([after])?;
+    let (mut next, mut ids) = (after, Vec::new());
+    while let Some(row) = rows.next()? {
+        let (last, count): (u64, i64) = (row.get(0)?, row.get(3)?);
+        let entries = unpack(row.get_ref(4)?.as_bytes().unwrap_or_default(), count);
+        // A row may begin before `after`: then more is told than is needed, which does no harm.
+        let (Some(entries), true) = (entries, last.saturating_sub(count.unsigned_abs()) <= next) else {
+            return Ok(unknown);
+        };
+        ids.extend(entries.iter().filter_map(Entry::id));
+        next = last;
+    }
+    Ok(if next == through { Touched { through, ids: Some(ids) } } else { unknown })
 }
 
 /// One row of the ring.
@@ -165,6 +200,7 @@ impl Page<'_> {
                 }
                 return Ok(());
             }
+            Entry::Noted { .. } => return Ok(()),
             Entry::Claimed { id, number } => (id, Some(number), EventKind::Attempt, Status::Sending),
             Entry::GivenBack { id, number } => (id, Some(number), EventKind::Attempt, Status::Pending),
             Entry::Settled { id, number, status } => (id, Some(number), EventKind::Settled, status),

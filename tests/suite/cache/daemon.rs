@@ -1,0 +1,120 @@
+//! The daemon with a Redis in front of its answers, as a client over HTTP and an operator meet it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::http::ground::{Answer, config, curl, socket};
+use crate::support::Sandbox;
+use crate::support::daemon::Daemon;
+use crate::support::redis_server::RedisServer;
+
+fn ask(sandbox: &Sandbox, path: &str, args: &[&str]) -> Answer {
+    let socket = socket(sandbox).display().to_string();
+    curl(&[&["--unix-socket", &socket, &format!("http://localhost{path}")], args].concat())
+}
+
+fn source(answer: &Answer) -> String {
+    answer.header("notifyctl-cache").unwrap_or_default().to_owned()
+}
+
+/// Asks until the answer is from Redis.
+fn hit(sandbox: &Sandbox, path: &str) -> Answer {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = ask(sandbox, path, &[]);
+        if source(&answer).starts_with("hit; age=") {
+            return answer;
+        }
+        assert!(Instant::now() < end, "no hit: {answer:?}");
+    }
+}
+
+#[test]
+fn answers_come_from_redis_and_are_those_of_the_store_whoever_changes_it() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    let text = config(&sandbox, "") + "[daemon]\nroles = \"http\"\n" + &cache;
+    sandbox.configure(&text);
+    let daemon = Daemon::start(&sandbox);
+    let id =
+        sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops@example.org", "hello"]).trim().to_owned();
+    let path = format!("/v1/notifications/{id}");
+    let first = hit(&sandbox, &path);
+    assert_eq!(first.header("content-type"), Some("application/json"));
+    let shown = || sandbox.ok(&["show", &id, "--json"]).parse::<Value>().expect("JSON");
+    assert_eq!(first.json(), shown());
+    // A pass of cron, which speaks to no Redis, sends it.
+    sandbox.ok(&["send-pending"]);
+    let passed = Instant::now();
+    let answer = loop {
+        let asked = Instant::now();
+        let answer = ask(&sandbox, &path, &[]);
+        if answer.json()["status"] == "sent" {
+            break answer;
+        }
+        let late = asked.saturating_duration_since(passed);
+        assert!(late < Duration::from_millis(250), "{answer:?} {late:?} after the commit");
+    };
+    assert_eq!(answer.json(), shown());
+    assert_eq!(hit(&sandbox, &path).json(), shown());
+    let status = hit(&sandbox, "/v1/status").json();
+    assert_eq!(status["counts"]["sent"], 1);
+    // What this daemon changes itself is seen at once.
+    let other = sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "x"]).trim().to_owned();
+    let path = format!("/v1/notifications/{other}");
+    hit(&sandbox, &path);
+    assert_eq!(ask(&sandbox, &path, &["-X", "DELETE"]).status, 200);
+    assert_eq!(ask(&sandbox, &path, &[]).json()["status"], "cancelled");
+    assert_eq!(ask(&sandbox, "/v1/notifications/999", &[]).status, 404);
+
+    let glance = sandbox.ok(&["status"]);
+    assert!(glance.contains("cache") && glance.contains(&redis.url()), "{glance}");
+    let stats = until_counted(&sandbox);
+    assert_eq!(stats["behind"], 0, "{stats}");
+    assert!(stats["keys"].as_u64() > Some(2) && stats["hit_rate"].as_f64() > Some(0.0), "{stats}");
+    redis.cli(&["SET", "somebody's", "own"]);
+    let removed = sandbox.ok(&["cache", "flush"]);
+    assert!(removed.trim_end().ends_with(" removed") && !removed.starts_with('0'), "{removed}");
+    assert_eq!(redis.cli(&["GET", "somebody's"]), "own");
+    hit(&sandbox, &path);
+    let page = sandbox.ok(&["cache", "stats"]);
+    assert!(page.contains("hit rate") && page.contains("knows every change"), "{page}");
+
+    // Without Redis the answers are the same.
+    drop(redis);
+    let answer = ask(&sandbox, &path, &[]);
+    assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("cancelled")));
+    assert_eq!(source(&answer), "bypass");
+    let failed = sandbox.fails(75, &["cache", "stats"]);
+    assert!(failed.contains("connection"), "{failed}");
+    assert!(sandbox.ok(&["status"]).contains("answers come from the store"));
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+/// What `cache stats` says, once the daemon has told what it counted.
+fn until_counted(sandbox: &Sandbox) -> Value {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let stats: Value = sandbox.ok(&["cache", "stats", "--json"]).parse().expect("JSON");
+        if stats["reads"]["hits"].as_u64() > Some(0) {
+            return stats;
+        }
+        assert!(Instant::now() < end, "{stats}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn without_a_cache_there_is_none_and_nothing_is_said_of_it() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n"));
+    let daemon = Daemon::start(&sandbox);
+    assert_eq!(ask(&sandbox, "/v1/status", &[]).header("notifyctl-cache"), None);
+    assert!(!sandbox.db().with_extension("cache-key").exists());
+    assert!(sandbox.fails(78, &["cache", "stats"]).contains("cache.url"));
+    assert!(!sandbox.ok(&["status"]).contains("cache"));
+    drop(daemon);
+}
