@@ -41,7 +41,7 @@ pub fn run() -> Vec<Row> {
         connection.execute_batch("PRAGMA synchronous = full").expect("settings");
         time(|| floor::insert_loop(&mut connection, ROWS, 1_000))
     };
-    let (a, b, ratio) = pairs(5, ours, insert_loop);
+    let (a, b, ratio) = pairs(15, ours, insert_loop);
     let rate = |seconds: f64| format!("{:.0}/s", ROWS as f64 / seconds);
     vec![Row {
         work: format!("batch of {ROWS} NDJSON rows"),
