@@ -38,7 +38,7 @@ pub fn run() -> Vec<Row> {
         connection.execute_batch("PRAGMA synchronous = full").expect("settings");
         time(|| assert_eq!(floor::claim_and_settle(&mut connection), ROWS))
     };
-    let (a, b, ratio) = pairs(5, ours, bare);
+    let (a, b, ratio) = pairs(11, ours, bare);
     let rate = |seconds: f64| format!("{:.0}/s", ROWS as f64 / seconds);
     vec![Row {
         work: format!("pass over a no-op channel, {ROWS} due"),

@@ -46,7 +46,7 @@ pub fn run() -> Vec<Row> {
             sink.takes(|| time(|| succeed(&mut pass)))
         };
         let bare = || sink.takes(|| time(|| bare_loop(sink.address)));
-        let (a, b, ratio) = pairs(5, ours, bare);
+        let (a, b, ratio) = pairs(11, ours, bare);
         Row {
             work: format!("pass over a webhook{what}, {CONNECTIONS} connections, {POSTS} posts"),
             ours: rate(a),
