@@ -24,6 +24,9 @@ const LIFE: Duration = Duration::from_millis(300);
 /// Batches are enqueued while fewer than the first are under way, and nothing at all above the second.
 const BACKLOG: (usize, usize) = (200, 600);
 
+/// How long it is looked whether something of the backlog arrives.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A storm over one store.
 pub struct Storm<'a> {
     sandbox: &'a Sandbox,
@@ -33,6 +36,8 @@ pub struct Storm<'a> {
     /// How long a command takes that nobody kills.
     typical: Duration,
     next: AtomicUsize,
+    /// How many were ordered without an answer.
+    unanswered: AtomicUsize,
     orders: Mutex<Vec<Order>>,
     kills: Mutex<Vec<Instant>>,
     killed: AtomicUsize,
@@ -60,6 +65,7 @@ impl<'a> Storm<'a> {
             goal,
             typical: Duration::ZERO,
             next: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             orders: Mutex::default(),
             kills: Mutex::default(),
             killed: AtomicUsize::new(0),
@@ -126,10 +132,14 @@ impl<'a> Storm<'a> {
 
     /// One command, killed or not. One that has a key is run again until it has an answer.
     fn place_order(&self, random: &mut Rng, enqueuer: usize) {
-        let backlog = self.next.load(Relaxed).saturating_sub(self.receiver.count());
+        let settled = self.receiver.count() + self.unanswered.load(Relaxed);
+        let backlog = self.next.load(Relaxed).saturating_sub(settled);
         if backlog > BACKLOG.1 {
-            std::thread::sleep(Duration::from_millis(20));
-            return;
+            std::thread::sleep(PAUSE);
+            // What is held never arrives: when nothing does, nothing is under way.
+            if self.receiver.count() + self.unanswered.load(Relaxed) > settled {
+                return;
+            }
         }
         let size = if backlog < BACKLOG.0 && random.bool() { random.usize(5..60) } else { 1 };
         let first = self.next.fetch_add(size, Relaxed);
@@ -142,6 +152,10 @@ impl<'a> Storm<'a> {
                 answer => break answer,
             }
         };
+        if !matches!(answer, Answer::Accepted(_)) {
+            // Some of them arrive all the same; the others never will.
+            self.unanswered.fetch_add(size, Relaxed);
+        }
         self.orders.lock().expect("whole").push(Order { numbers, answer });
     }
 
