@@ -34,7 +34,12 @@ pub fn end(dir: &Path) {
 
 /// Run by a shell because it changes owners, which only root may.
 pub const START: &str = r#"
-    [ ! -e "$DIR/queue" ] || exec postfix -c "$DIR/etc" start-fg
+    if [ -e "$DIR/queue" ]; then
+        # What the last one left running still takes files away, and the check of all files stumbles over that.
+        n=0
+        until postfix -c "$DIR/etc" check || [ $((n += 1)) -gt 20 ]; do sleep 0.2; done
+        exec postfix -c "$DIR/etc" start-fg
+    fi
     mkdir "$DIR/queue" "$DIR/data" "$DIR/mail"
     chown postfix "$DIR/data" "$DIR/mail"
     printf '%s' "$PASSWORD" | saslpasswd2 -c -p -f "$DIR/etc/sasldb2" -u relay.example.org "$LOGIN"
