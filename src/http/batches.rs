@@ -7,7 +7,7 @@ use axum::extract::State;
 
 use super::App;
 use super::id::PathId;
-use super::problem::Problem;
+use super::problem::{Missing, Problem, Refusals};
 use crate::store::shapes;
 use crate::wire;
 
@@ -17,11 +17,8 @@ use crate::wire;
     params(("id" = i64, Path, minimum = 1, description = "Its id")),
     responses(
         (status = 200, description = "How far it is", body = wire::Batch),
-        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Missing,
+        Refusals,
     )
 )]
 pub(super) async fn show(

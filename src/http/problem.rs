@@ -3,7 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::LOG_TARGET;
 use crate::model;
@@ -31,6 +31,30 @@ pub(super) struct RowProblem {
     /// What is wrong, and what would be right.
     pub(super) what: String,
 }
+
+/// What any route may answer instead, for the document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) enum Refusals {
+    /// A token is missing
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Shape),
+    /// The token may not do this
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Shape),
+    /// Too much at once
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Shape),
+    /// Not now; Retry-After says when
+    #[response(status = 503, content_type = "application/problem+json")]
+    Later(Shape),
+}
+
+/// There is none of that id
+#[derive(IntoResponses)]
+#[response(status = 404, content_type = "application/problem+json")]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Missing(Shape);
 
 /// Something is wrong (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]

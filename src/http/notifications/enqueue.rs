@@ -14,7 +14,7 @@ use super::rows::{self, ROWS, Rows};
 use super::schema;
 use super::show::shown;
 use crate::http::access::Caller;
-use crate::http::problem::{Problem, RowProblem};
+use crate::http::problem::{Problem, Refusals, RowProblem};
 use crate::http::settling::{self, What};
 use crate::http::{App, body, query};
 use crate::model::{self, Limits, NewNotification, Timestamp};
@@ -48,10 +48,7 @@ const BYTES: usize = 64 << 20;
         (status = 413, description = "It is too large", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 415, description = "It is neither JSON nor lines of JSON", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 422, description = "A row is wrong; nothing was enqueued", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(in crate::http) async fn enqueue(

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::http::App;
 use crate::http::access::Caller;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Refusals};
 use crate::model::token::Scope;
 use crate::model::{Id, Timestamp};
 use crate::store::{Filter, Order, Page, shapes};
@@ -52,10 +52,7 @@ const PARAMETERS: [&str; 10] =
     responses(
         (status = 200, description = "One page", body = Answer),
         (status = 400, description = "A parameter cannot be meant", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(in crate::http) async fn list(

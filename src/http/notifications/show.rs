@@ -9,7 +9,7 @@ use axum::response::Response;
 use crate::cache::Key;
 use crate::http::access::Caller;
 use crate::http::id::PathId;
-use crate::http::problem::Problem;
+use crate::http::problem::{Missing, Problem, Refusals};
 use crate::http::readers::Readers;
 use crate::http::{App, answers};
 use crate::model::token::Scope;
@@ -23,11 +23,8 @@ use crate::wire;
     params(("id" = i64, Path, minimum = 1, description = "Its id")),
     responses(
         (status = 200, description = "Everything about it", body = wire::Notification),
-        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Missing,
+        Refusals,
     )
 )]
 pub(in crate::http) async fn show(

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::show::unknown;
 use crate::http::id::PathId;
-use crate::http::problem::Problem;
+use crate::http::problem::{Missing, Problem, Refusals};
 use crate::http::{App, LOG_TARGET};
 use crate::model::{Id, Status, Timestamp};
 use crate::store::{self, Changed, Selection, Store};
@@ -33,12 +33,9 @@ const REQUEUE: Verb =
     params(("id" = i64, Path, minimum = 1, description = "Its id")),
     responses(
         (status = 200, description = "It is cancelled, or was already", body = Steered),
-        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Missing,
         (status = 409, description = "It stands where this does not apply", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(in crate::http) async fn cancel(
@@ -54,12 +51,9 @@ pub(in crate::http) async fn cancel(
     params(("id" = i64, Path, minimum = 1, description = "Its id")),
     responses(
         (status = 200, description = "It is pending, or was already", body = Steered),
-        (status = 404, description = "There is none of that id", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Missing,
         (status = 409, description = "It stands where this does not apply", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 401, description = "A token is missing", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not do this", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 429, description = "Too much at once", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 503, description = "Not now; Retry-After says when", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(in crate::http) async fn requeue(
