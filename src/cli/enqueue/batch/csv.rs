@@ -58,7 +58,7 @@ impl<R: BufRead> Records<R> {
     pub fn open(source: R, longest: usize) -> Result<Self, Unreadable> {
         let mut records = Self {
             source,
-            parser: Reader::new(),
+            parser: begun(),
             columns: Vec::new(),
             record: Record::default(),
             longest,
@@ -170,6 +170,14 @@ impl<R: BufRead> Records<R> {
             self.bytes += 1;
         }
     }
+}
+
+/// A parser that has read a blank line: at its very beginning it drops a byte order mark of its own, and takes one
+/// that comes alone for the end of the file.
+fn begun() -> Reader {
+    let mut parser = Reader::new();
+    parser.read_record(b"\n", &mut [], &mut []);
+    parser
 }
 
 impl Record {
@@ -318,6 +326,10 @@ mod tests {
         assert_eq!(wrong("\nto;message\n"), "line 2: row: fields are separated by commas");
         assert_eq!(wrong("to,to\n"), "line 1: row: names a field twice");
         assert!(wrong("\"to\n").contains("never closed"));
+        // The mark before the file is dropped by whoever opens it: another one is part of the name.
+        let marked = open("\u{feff}to,message\na,b\n".as_bytes(), 5_000).err().unwrap().to_string();
+        assert_eq!(marked, wrong("\u{feff}to,message\n"));
+        assert!(marked.contains("has no field"), "{marked}");
     }
 
     proptest! {
