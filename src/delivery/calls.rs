@@ -95,13 +95,15 @@ impl Conductor {
     /// result could not be written at once.
     fn bear(&mut self, error: store::Error, now: Instant) -> Result<(), Error> {
         let severity = Severity::of(&error);
-        let at_stake = !self.outbox.settle.is_empty() || self.places.under_way() > 0;
+        let under_way = self.places.under_way() > 0;
+        let at_stake = !self.outbox.settle.is_empty() || under_way;
         let daemon = self.until == Until::Shutdown && !self.is_draining();
         let trouble = Trouble::after(self.trouble.take(), severity, now);
         let patient = daemon || now - trouble.since < self.stop.patience;
         let borne = match severity {
             Severity::Busy => patient,
-            Severity::Grave => patient && (at_stake || daemon),
+            // The room that was set aside is for the results of all of them.
+            Severity::Grave => under_way || patient && (at_stake || daemon),
             Severity::Damage => now - trouble.since < self.stop.patience && at_stake,
             Severity::Final => false,
         };

@@ -141,6 +141,11 @@ impl LaneState {
         !self.ready.is_empty()
     }
 
+    /// How many are claimed and have not begun.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// When what waits may begin, if it waits for a moment at all.
     pub(super) fn begins_at(&self, now: Instant) -> Option<Instant> {
         Some(self.begins_at).filter(|at| *at > now && self.has_ready())

@@ -130,7 +130,8 @@ pub struct Stop {
     pub abandon: CancellationToken,
     /// How long after `drain` what is under way is abandoned.
     pub bound: Duration,
-    /// How long a store is borne that cannot be written, before an idle run gives up.
+    /// How long a store is borne that cannot be written, before a run until idle gives up; what is under way has then
+    /// ended, unless the store is damaged.
     pub patience: Duration,
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::conductor::Conductor;
+use super::lane::LaneState;
 use super::outbox::{Origin, Outbox};
 use super::pace::{Dated, Fit};
 use super::{Seen, Times, care::Found, record};
@@ -56,8 +57,13 @@ impl Conductor {
         if claimers.is_empty() && self.outbox.is_empty() {
             return None;
         }
-        let (worker, in_flight) = (self.worker.id(), self.in_flight);
-        let mut exchange = Exchange { worker, in_flight, jitter: self.random.f64(), ..Exchange::default() };
+        let mut exchange = Exchange {
+            worker: self.worker.id(),
+            in_flight: self.in_flight,
+            outstanding: self.places.under_way() + self.lanes.iter().map(LaneState::ready).sum::<usize>(),
+            jitter: self.random.f64(),
+            ..Exchange::default()
+        };
         exchange.claim = claimers.iter().map(|&(lane, limit)| self.claim(lane, limit)).collect();
         let outbox = std::mem::take(&mut self.outbox);
         exchange.settle = outbox.settle;

@@ -15,6 +15,9 @@ pub struct Exchange {
     pub jitter: f64,
     /// How many attempts of the worker may be under way at once: room for their results is set aside first.
     pub in_flight: usize,
+    /// How many attempts of the worker are under way, or may begin, whose results come later: as long as there are any,
+    /// the room that was set aside is left to them.
+    pub outstanding: usize,
     /// Results to be written.
     pub settle: Vec<Settlement>,
     /// Claimed, but not begun: pending again, as if never claimed.

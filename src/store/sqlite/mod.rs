@@ -107,24 +107,27 @@ impl Sqlite {
         run().map_err(|error| self.failed(doing, &error))
     }
 
-    /// The same for what must find room: on a full disk the log, once it has been moved into the database file,
-    /// is begun anew, and `last` is given its turn.
+    /// The same for what must find room: on a full disk the log is moved into the database file, so that it may be
+    /// begun anew; at last `room` is spent, if there is any for it.
     fn write_hard<T>(
         &self,
         doing: &'static str,
         work: impl Fn(&Connection) -> rusqlite::Result<T>,
-        last: impl Fn(),
+        room: Option<&Room>,
     ) -> Result<T> {
-        match self.write(doing, &work) {
-            Err(error) if error.kind == ErrorKind::Full => {
-                // What does not help does no harm.
-                let _ = self.read(wal::checkpoint);
-                self.write(doing, |connection| {
-                    last();
-                    work(connection)
-                })
-            }
-            written => written,
+        let full = |written: &Result<T>| written.as_ref().is_err_and(|error| error.kind == ErrorKind::Full);
+        let mut written = self.write(doing, &work);
+        if full(&written) {
+            // What does not help does no harm.
+            let _ = self.read(wal::checkpoint);
+            written = self.write(doing, &work);
+        }
+        match room {
+            Some(room) if full(&written) => self.write(doing, |connection| {
+                room.spend(&wal::path(&self.path));
+                work(connection)
+            }),
+            _ => written,
         }
     }
 
@@ -239,12 +242,12 @@ impl Writer for Sqlite {
         new: &[NewNotification],
     ) -> Result<Vec<Enqueued>> {
         let work = |connection: &Connection| enqueue::enqueue(connection, now, key_expires_at, new);
-        self.write_hard("enqueue into", work, || ())
+        self.write_hard("enqueue into", work, None)
     }
 
     fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>> {
         let work = |connection: &Connection| enqueue::portions(connection, now, portions);
-        self.write_hard("enqueue into", work, || ())
+        self.write_hard("enqueue into", work, None)
     }
 
     fn enqueue_batch(
@@ -283,13 +286,9 @@ impl Writer for Sqlite {
             self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
             Ok(answer)
         };
-        // Who claims wants more; who does not has only results to bring, and these must go in.
-        let last = || {
-            if exchange.claim.is_empty() {
-                self.room.spend();
-            }
-        };
-        let answer = self.write_hard("write results to", work, last)?;
+        // Who claims wants more; and what is under way must find what was set aside for it.
+        let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
+        let answer = self.write_hard("write results to", work, room)?;
         Ok(Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer })
     }
 
@@ -378,7 +377,7 @@ impl Writer for Sqlite {
             ])?;
             connection.prepare_cached(sql!("passes_forget"))?.execute([PassRecord::KEPT as i64]).map(drop)
         };
-        self.write_hard("record a pass in", work, || self.room.spend())
+        self.write_hard("record a pass in", work, Some(&self.room))
     }
 
     fn set_user(&mut self, user: &User) -> Result<()> {

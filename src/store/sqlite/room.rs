@@ -2,11 +2,12 @@
 //!
 //! What was delivered and cannot be put on record is delivered again. A disk that fills up between the two must
 //! therefore not matter: a claim is committed only after blocks for its results have been allocated, in a file
-//! without a name that the kernel takes away with the process. When a result finds no room, they are given back,
-//! under the lock that keeps every other writer of ours from taking them, and the result is written in their place.
+//! without a name that the kernel takes away with the process. When results find no room, they are given back,
+//! under the lock that keeps every other writer of ours from taking them, and the results are written in their place:
+//! all at once, since whatever is left of the room after the commit belongs to whoever writes next.
 
 use std::cell::{Cell, OnceCell};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -18,8 +19,8 @@ use crate::store::{Exchange, Exchanged};
 /// Bytes for what every commit of results writes: counters, windows, the heads of trees and of the log.
 const BASE: u64 = 128 << 10;
 
-/// Bytes for one result: its leaf among the notifications and its leaf among the attempts, should it share neither.
-const RESULT: u64 = 10 << 10;
+/// Bytes for one result: its leaves among the notifications, the attempts and what is indexed, should it share none.
+const RESULT: u64 = 20 << 10;
 
 /// Room that is set aside.
 #[derive(Default)]
@@ -53,13 +54,18 @@ impl Room {
         Ok(())
     }
 
-    /// Gives it back to the file system, for what is written next.
-    pub(super) fn spend(&self) {
-        if let Some(file) = self.file.get() {
-            // Without it the write is tried all the same.
+    /// Gives it to the log at `log`, for what is written next.
+    pub(super) fn spend(&self, log: &Path) {
+        let bytes = self.bytes.replace(0);
+        if let Some(file) = self.file.get().filter(|_| bytes > 0) {
+            // Without any of it the write is tried all the same.
             let _ = file.set_len(0);
+            // Behind its end, at once: who moves the log into the database file needs no lock to take what is free.
+            let _ = OpenOptions::new().write(true).open(log).and_then(|log| {
+                let end = log.metadata()?.len();
+                Ok(fallocate(&log, FallocateFlags::KEEP_SIZE, end, bytes)?)
+            });
         }
-        self.bytes.set(0);
     }
 }
 
@@ -82,13 +88,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_set_aside_is_taken_from_the_disk_and_given_back() {
-        let file = tempfile::tempfile().unwrap();
+    fn what_is_set_aside_is_taken_from_the_disk_and_goes_to_the_log() {
+        let taken = |file: &File| file.metadata().unwrap().blocks() * 512;
+        let (file, log) = (tempfile::tempfile().unwrap(), tempfile::NamedTempFile::new().unwrap());
         allocate(&file, 1 << 20).unwrap();
-        assert!(file.metadata().unwrap().blocks() * 512 >= 1 << 20);
+        assert!(taken(&file) >= 1 << 20);
         let room = Room::default();
         room.file.set(file).unwrap();
-        room.spend();
-        assert_eq!(room.file.get().unwrap().metadata().unwrap().blocks(), 0);
+        room.bytes.set(1 << 20);
+        std::fs::write(log.path(), "head").unwrap();
+        room.spend(log.path());
+        assert_eq!(taken(room.file.get().unwrap()), 0);
+        assert!(taken(log.as_file()) >= 1 << 20);
+        assert_eq!(std::fs::read(log.path()).unwrap(), b"head", "its end is where it was");
     }
 }

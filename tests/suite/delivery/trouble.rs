@@ -94,6 +94,33 @@ fn while_results_find_no_room_nothing_more_begins_and_patience_ends() {
 }
 
 #[test]
+fn the_room_set_aside_is_asked_for_when_all_results_are_there_and_patience_lasts_until_then() {
+    let mut rig = Rig::new();
+    rig.stop.patience = Duration::from_millis(200);
+    let first = AtomicBool::new(true);
+    let channel = Scripted::new(move |_| {
+        let takes = if first.swap(false, Ordering::Relaxed) { 0 } else { 600 };
+        async move {
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+            Verdict::sent("ok")
+        }
+    });
+    rig.enqueue("a", 30);
+    let failures = Arc::new(AtomicUsize::new(0));
+    // As on a full disk with room for all that was under way, until somebody makes more.
+    let mut full = true;
+    let fails = Box::new(move |exchange: &Exchange| {
+        let partial = !exchange.settle.is_empty() && exchange.outstanding > 0;
+        full &= exchange.settle.is_empty() || partial;
+        (full && partial).then_some(ErrorKind::Full)
+    });
+    let store = Failing { store: rig.store(), fails, failures: Arc::clone(&failures) };
+    let tally = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap();
+    assert_eq!((tally.total.sent, channel.ids().len()), (30, 30));
+    assert!(failures.load(Ordering::Relaxed) > 1, "the first result came alone");
+}
+
+#[test]
 fn a_full_disk_before_anything_was_delivered_ends_the_pass_at_once() {
     let rig = Rig::new();
     let channel = Scripted::accepting();
