@@ -54,7 +54,8 @@ const PIECE: usize = 1_000;
 pub fn run(context: &mut Context, args: EventsArgs) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let mut next = begin(context, &*store, &args)?;
-    let filter = EventFilter { channel: args.channel, statuses: args.statuses, id: args.id };
+    let filter =
+        EventFilter { channel: args.channel, statuses: args.statuses, id: args.id, ..EventFilter::default() };
     loop {
         // Asked before the look: what is committed in between shows at the next one.
         let version = store.version()?;

@@ -18,12 +18,14 @@ mod error;
 mod events;
 mod handed;
 mod health;
+mod history;
 mod id;
 mod listen;
 mod metrics;
 mod notifications;
 mod openapi;
 mod options;
+mod page;
 mod pending;
 mod problem;
 mod query;
@@ -60,6 +62,7 @@ use access::Access;
 use answers::Answers;
 use budget::Budget;
 use events::{Feed, Watching};
+use history::History;
 use pending::Pending;
 use readers::Readers;
 use writer::Writer;
@@ -130,6 +133,7 @@ struct App {
     pending: Pending,
     budget: Budget,
     events: Watching,
+    history: History,
     metrics: Metrics,
     clock: SystemClock,
     /// The end has begun: connections are given up as soon as they have answered.
@@ -223,6 +227,7 @@ impl Server {
             pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
             events: Watching::new(feed, tracker.clone()),
+            history: History::default(),
             metrics,
             clock: SystemClock,
             stopping: CancellationToken::new(),
@@ -232,6 +237,7 @@ impl Server {
             let _inside = runtime.enter();
             serve::start(&app, handed, &tracker)?
         };
+        runtime.spawn(history::keep(Arc::clone(&app)));
         if let Some(address) = address {
             runtime.spawn(access::warn(Arc::clone(&app), address));
         }

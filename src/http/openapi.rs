@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{batches, health, notifications, status};
+use super::{batches, health, history, notifications, status};
 
 /// The document.
 #[derive(OpenApi)]
@@ -25,6 +25,7 @@ use super::{batches, health, notifications, status};
         notifications::steer::requeue,
         batches::show,
         status::show,
+        history::show,
         health::live,
     )
 )]

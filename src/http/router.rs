@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post};
 
 use super::access::needs;
 use super::problem::Problem;
-use super::{App, batches, cors, events, health, metrics, notifications, openapi, status};
+use super::{App, batches, cors, events, health, history, metrics, notifications, openapi, page, status};
 use crate::model::token::Scope;
 
 /// The whole of it.
@@ -33,8 +33,10 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/notifications/{id}/requeue", admin(post(notifications::requeue)))
         .route("/v1/batches/{id}", read(get(batches::show)))
         .route("/v1/events", read(get(events::watch)))
+        .route("/v1/history", read(get(history::show)))
         .route("/v1/openapi.json", get(openapi::show))
-        .route("/v1/status", read(get(status::show)))
+        .route("/v1/status", read(get(status::show)));
+    let router = page::add(router)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), metrics::measure))

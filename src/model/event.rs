@@ -21,6 +21,13 @@ impl Cursor {
     pub fn is_before(self, other: Self) -> bool {
         self != other && self.enqueued <= other.enqueued && self.told <= other.told
     }
+
+    /// The place before the last `n` acceptances and the last `n` other events, or before the first.
+    #[must_use]
+    pub fn back(self, n: u32) -> Self {
+        let n = i64::from(n);
+        Self { enqueued: (self.enqueued - n).max(0), told: (self.told - n).max(0) }
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -100,6 +107,17 @@ impl EventKind {
     }
 }
 
+impl FromStr for EventKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let all = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{}` is no type of event; there are {all}", text.escape_debug())
+        })
+    }
+}
+
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -144,20 +162,23 @@ pub struct EventFilter {
     pub statuses: Vec<Status>,
     /// About this notification.
     pub id: Option<Id>,
+    /// Of one of these kinds; empty means any.
+    pub kinds: Vec<EventKind>,
 }
 
 impl EventFilter {
     /// Whether `event` is meant.
     #[must_use]
     pub fn means(&self, event: &Event) -> bool {
-        self.may_mean(event.id, event.status)
+        self.may_mean(event.kind, event.id, event.status)
             && self.channel.as_ref().is_none_or(|channel| *channel == event.channel)
     }
 
     /// The same for what is known before the notification has been looked up.
     #[must_use]
-    pub fn may_mean(&self, id: Option<Id>, status: Option<Status>) -> bool {
-        self.id.is_none_or(|wanted| Some(wanted) == id)
+    pub fn may_mean(&self, kind: EventKind, id: Option<Id>, status: Option<Status>) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && self.id.is_none_or(|wanted| Some(wanted) == id)
             && (self.statuses.is_empty() || status.is_some_and(|status| self.statuses.contains(&status)))
     }
 }

@@ -6,6 +6,7 @@ mod feed;
 mod stream;
 mod websocket;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -25,7 +26,7 @@ use super::access::Caller;
 use super::problem::Problem;
 use super::serve::HangUp;
 use crate::model::token::Scope;
-use crate::model::{Cursor, EventFilter, Id, Status};
+use crate::model::{Cursor, EventFilter, EventKind, Id, Status};
 use crate::store::Events as Told;
 use crate::wire::{self, Sight};
 use course::Course;
@@ -35,6 +36,12 @@ const WATCHERS: usize = 2_000;
 
 /// How many events are looked at for one answer as JSON.
 const PAGE: usize = 1_000;
+
+/// The same where one notification is meant: all that are kept, for the others cost next to nothing.
+const PAGE_OF_ONE: usize = 1_000_000;
+
+/// The most that may be told again to whoever comes; of acceptances, and of others.
+const LAST: u32 = 1_000;
 
 /// The protocol that a WebSocket may ask for; a token may stand beside it.
 const PROTOCOL: &str = "notifyctl.v1";
@@ -63,9 +70,11 @@ impl Watching {
 #[serde(deny_unknown_fields)]
 struct Asked {
     after: Option<String>,
+    last: Option<u32>,
     channel: Option<String>,
     status: Option<String>,
     id: Option<Id>,
+    r#type: Option<String>,
 }
 
 impl Asked {
@@ -74,7 +83,18 @@ impl Asked {
         asked.map(|Query(asked)| asked).map_err(|error| bad(error.body_text()))
     }
 
-    /// Where to begin: what the query says, or what a browser says that comes back.
+    /// Where to begin: what the query says, or what a browser says that comes back; without either, from now on.
+    async fn begin(&self, app: &App, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
+        match (self.after(headers)?, self.last) {
+            (None, Some(last @ 1..=LAST)) => {
+                let end = app.readers.call(|reader| reader.cursor(None)).await??;
+                Ok(Some(end.back(last)))
+            }
+            (None, Some(_)) => Err(bad(format!("last: is not between 1 and {LAST}"))),
+            (after, _) => Ok(after),
+        }
+    }
+
     fn after(&self, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
         // What the browser has seen since then is further on.
@@ -83,13 +103,17 @@ impl Asked {
     }
 
     fn filter(self) -> Result<EventFilter, Problem> {
-        let words = self.status.iter().flat_map(|list| list.split(',')).filter(|word| !word.is_empty());
-        let statuses = words.map(|word| {
-            word.parse::<Status>()
-                .map_err(|error| bad(format!("status: {error}; several with commas between")))
-        });
-        Ok(EventFilter { channel: self.channel, statuses: statuses.collect::<Result<_, _>>()?, id: self.id })
+        let statuses: Vec<Status> = words("status", self.status.as_deref())?;
+        let kinds: Vec<EventKind> = words("type", self.r#type.as_deref())?;
+        Ok(EventFilter { channel: self.channel, statuses, id: self.id, kinds })
     }
+}
+
+/// A list with commas between.
+fn words<T: FromStr<Err: std::fmt::Display>>(name: &str, list: Option<&str>) -> Result<Vec<T>, Problem> {
+    let words = list.unwrap_or_default().split(',').filter(|word| !word.is_empty());
+    let read = |error| bad(format!("{name}: {error}; several with commas between"));
+    words.map(|word| word.parse().map_err(read)).collect()
 }
 
 fn bad(what: impl Into<String>) -> Problem {
@@ -120,7 +144,7 @@ pub(super) async fn watch(
     refuse_strangers(&headers)?;
     let sight = if caller.scopes.allow(Scope::Personal) { Sight::Whole } else { Sight::Masked };
     let asked = Asked::of(&uri)?;
-    let after = asked.after(&headers)?;
+    let after = asked.begin(&app, &headers).await?;
     let filter = asked.filter()?;
     if headers.contains_key(header::UPGRADE) {
         let upgrade = upgrade.map_err(|error| bad(error.body_text()))?;
@@ -155,8 +179,9 @@ pub(super) async fn watch(
 }
 
 async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sight) -> Result<Page, Problem> {
+    let limit = if filter.id.is_some() { PAGE_OF_ONE } else { PAGE };
     let told = app.readers.call(move |reader| match after {
-        Some(after) => reader.events(after, &filter, PAGE),
+        Some(after) => reader.events(after, &filter, limit),
         None => reader.cursor(None).map(|next| Told { events: Vec::new(), next, gap: None, more: false }),
     });
     let told = told.await??;

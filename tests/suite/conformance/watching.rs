@@ -201,7 +201,14 @@ pub fn filters_narrow_what_is_told_and_never_stop_it(place: &dyn Place) {
         EventFilter { statuses: vec![Status::Sent], ..EventFilter::default() },
         EventFilter { statuses: vec![Status::Sending, Status::Pending], ..EventFilter::default() },
         EventFilter { id: Some(ids[2]), ..EventFilter::default() },
-        EventFilter { id: Some(ids[0]), statuses: vec![Status::Sent], channel: Some("c".into()) },
+        EventFilter {
+            id: Some(ids[0]),
+            statuses: vec![Status::Sent],
+            channel: Some("c".into()),
+            ..EventFilter::default()
+        },
+        EventFilter { kinds: vec![EventKind::Settled], ..EventFilter::default() },
+        EventFilter { kinds: vec![EventKind::Enqueued, EventKind::Held], ..EventFilter::default() },
         EventFilter { id: Some(4711), ..EventFilter::default() },
     ];
     for filter in filters {

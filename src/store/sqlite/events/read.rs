@@ -168,7 +168,7 @@ impl Page<'_> {
             Some(id) => (from.max(id - 1), to.min(id)),
             None => (from, to),
         };
-        if from < last && self.filter.may_mean(self.filter.id, Some(Status::Pending)) {
+        if from < last && self.filter.may_mean(EventKind::Enqueued, self.filter.id, Some(Status::Pending)) {
             let mut query = self.view.prepare_cached(sql!("event_enqueued"))?;
             let mut rows = query.query(params![from, last])?;
             while let Some(row) = rows.next()? {
@@ -195,7 +195,7 @@ impl Page<'_> {
             Entry::Channel { channel, kind, reason, detail } => {
                 let event = plain(kind, at, None, channel, None);
                 let detail = Some(detail).filter(|detail| !detail.is_empty());
-                if self.filter.may_mean(None, None) {
+                if self.filter.may_mean(kind, None, None) {
                     self.keep(Event { reason, detail, ..event });
                 }
                 return Ok(());
@@ -206,7 +206,7 @@ impl Page<'_> {
             Entry::Settled { id, number, status } => (id, Some(number), EventKind::Settled, status),
             Entry::Steered { id, kind } => (id, None, kind, left_by(kind)),
         };
-        if !self.filter.may_mean(Some(id), Some(status)) {
+        if !self.filter.may_mean(kind, Some(id), Some(status)) {
             return Ok(());
         }
         let mut about = self.view.prepare_cached(sql!("event_about"))?;

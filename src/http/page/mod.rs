@@ -1,0 +1,107 @@
+//! `GET /`: a page for people, and the files that it is made of, all of them in the binary.
+//!
+//! The page is public and holds nothing: what it shows it asks of `/v1`, like any other program, with the token of whoever
+//! looks. It shows and changes nothing. Nothing is loaded from elsewhere, no script stands in a page, and what was told
+//! and to whom is never taken for HTML: the policy below holds the browser to it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use sha2::{Digest, Sha256};
+
+use super::App;
+
+/// Own files alone, nothing inline, in nobody's frame; no text becomes HTML or a script (trusted types).
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+     trusted-types 'none'",
+);
+
+/// Asked for again each time, and sent again only when it is another one: no browser shows the page of an older notifyctl.
+const CACHING: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// One file.
+struct File {
+    path: &'static str,
+    media_type: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! file {
+    ($name:literal, $media_type:expr) => {
+        File {
+            path: concat!("/page/", $name),
+            media_type: $media_type,
+            bytes: include_bytes!(concat!("files/", $name)),
+        }
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// All of them; the first one is also what `/` answers with.
+const FILES: &[File] = &[
+    File { path: "/", media_type: HTML, bytes: include_bytes!("files/index.html") },
+    file!("app.js", SCRIPT),
+    file!("api.js", SCRIPT),
+    file!("chart.js", SCRIPT),
+    file!("dom.js", SCRIPT),
+    file!("live.js", SCRIPT),
+    file!("one.js", SCRIPT),
+    file!("overview.js", SCRIPT),
+    file!("table.js", SCRIPT),
+    file!("style.css", STYLE),
+    file!("icon.svg", "image/svg+xml"),
+    // https://github.com/leeoniya/uPlot, as it is published.
+    file!("uPlot.iife.min.js", SCRIPT),
+    file!("uPlot.min.css", STYLE),
+    file!("uPlot.LICENSE", "text/plain; charset=utf-8"),
+];
+
+/// `router` with the page.
+pub(super) fn add(router: Router<Arc<App>>) -> Router<Arc<App>> {
+    FILES.iter().fold(router, |router, file| {
+        let tag = tag(file.bytes);
+        router.route(file.path, get(move |headers: HeaderMap| async move { answer(file, &tag, &headers) }))
+    })
+}
+
+/// What tells a file from any other.
+fn tag(bytes: &[u8]) -> HeaderValue {
+    let text = format!("\"{}\"", BASE64.encode(Sha256::digest(bytes)));
+    // Letters and digits always are one.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+fn answer(file: &'static File, tag: &HeaderValue, headers: &HeaderMap) -> Response {
+    const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+    let about: [(HeaderName, HeaderValue); 5] = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, CACHING),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (HeaderName::from_static("cross-origin-opener-policy"), SAME_ORIGIN),
+        (HeaderName::from_static("cross-origin-resource-policy"), SAME_ORIGIN),
+    ];
+    if is_known(tag, headers) {
+        return (StatusCode::NOT_MODIFIED, about).into_response();
+    }
+    (about, [(header::CONTENT_TYPE, file.media_type)], file.bytes).into_response()
+}
+
+/// Whether whoever asks has it already (`If-None-Match`, compared weakly).
+fn is_known(tag: &HeaderValue, headers: &HeaderMap) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut known = known.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    known.any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes()
+    })
+}
