@@ -257,6 +257,7 @@ impl Writer for Sqlite {
         rows: &mut dyn FnMut() -> Next,
     ) -> Result<Option<BatchReceipt>> {
         let mut load = || {
+            wal::settle_in_for_rows(&self.connection)?;
             let transaction = self.begin()?;
             // Without it others wait as long as they always do.
             let _told = loading::begin(&self.path).ok();

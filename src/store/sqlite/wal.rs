@@ -37,8 +37,8 @@ const SHARE: u64 = 8;
 /// Bytes of a page of the log, with its header.
 const PAGE: u64 = 4_096 + 24;
 
-/// KiB of pages that a process that claims keeps at hand.
-const CACHE_KIB_OF_A_WORKER: u32 = 8 << 10;
+/// KiB of pages that a process keeps at hand that claims, or stores very many rows.
+const CACHE_KIB: u32 = 8 << 10;
 
 /// How long the name of a log is new. Whoever makes it syncs it at once; until that is certain, others do so too.
 const NEW: Duration = Duration::from_secs(2);
@@ -62,9 +62,15 @@ pub(super) fn settle_in_for_work(connection: &Connection, database: &Path) -> ru
     // It must not be what fills a small disk.
     let free = statvfs(database).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
     let pages = (free / SHARE / PAGE).clamp(SHORT, OF_A_WORKER);
-    connection.execute_batch(&format!(
-        "PRAGMA wal_autocheckpoint = {pages}; PRAGMA cache_size = -{CACHE_KIB_OF_A_WORKER}"
-    ))
+    connection
+        .execute_batch(&format!("PRAGMA wal_autocheckpoint = {pages}; PRAGMA cache_size = -{CACHE_KIB}"))
+}
+
+/// Settles a connection in for a transaction of very many rows. A page that went to the log for want of memory, and
+/// changes again, makes SQLite read all that follows it there once more at the commit: memory must last for those that
+/// change every few thousand rows.
+pub(super) fn settle_in_for_rows(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}"))
 }
 
 /// Moves the log at `database` into the database file, so that the next write begins it anew, when it is about as long
