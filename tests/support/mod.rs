@@ -1,5 +1,6 @@
 //! What the tests share: a folder of their own, the binary in a clean environment, real servers.
 
+pub mod browser;
 pub mod certificate;
 pub mod channels;
 pub mod daemon;

@@ -105,3 +105,76 @@ fn is_known(tag: &HeaderValue, headers: &HeaderMap) -> bool {
         known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(of: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own = FILES.iter().filter(move |file| file.media_type == of && !file.path.contains("uPlot"));
+        own.map(|file| (file.path, std::str::from_utf8(file.bytes).expect("UTF-8")))
+    }
+
+    #[test]
+    fn what_was_told_is_never_made_into_html() {
+        let ways = [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "parseFromString",
+            "setHTML",
+            "eval(",
+        ];
+        assert!(own(SCRIPT).count() > 5);
+        for (path, text) in own(SCRIPT) {
+            for way in ways {
+                assert!(!text.contains(way), "{path}: {way}");
+            }
+        }
+        let (_, html) = own(HTML).next().expect("a page");
+        for inline in ["style=", "<style", "onclick", "onload", "onerror", "onsubmit", "javascript:"] {
+            assert!(!html.contains(inline), "{inline}");
+        }
+        assert_eq!(html.matches("<script src=").count(), html.matches("<script").count());
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere() {
+        for (path, text) in own(HTML).chain(own(SCRIPT)).chain(own(STYLE)) {
+            for way in ["http://", "https://", "\"//", "@import", "url("] {
+                assert!(!text.contains(way), "{path}: {way}");
+            }
+        }
+        for (path, text) in own(HTML).chain(own(SCRIPT)) {
+            let imports = text.lines().filter(|line| line.starts_with("import "));
+            for from in imports.filter_map(|line| line.rsplit_once(" from ")).map(|(_, from)| from) {
+                let name = from.trim_matches(['"', ';', '.']);
+                assert!(FILES.iter().any(|file| file.path == format!("/page{name}")), "{path}: {from}");
+            }
+            for part in text.split('"').filter(|part| part.starts_with("page/")) {
+                assert!(FILES.iter().any(|file| file.path == format!("/{part}")), "{path}: {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_tells_a_file_from_any_other() {
+        let asks = |text: &'static str| {
+            HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(text))])
+        };
+        let tag = HeaderValue::from_static("\"a\"");
+        for (text, known) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+        ] {
+            assert_eq!(is_known(&tag, &asks(text)), known, "{text}");
+        }
+        assert!(!is_known(&tag, &HeaderMap::new()));
+        assert_ne!(super::tag(b"a"), super::tag(b"b"));
+    }
+}

@@ -160,6 +160,22 @@ fn what_other_processes_do_comes_in_order_and_is_resumed_without_loss_or_repetit
     let page = ground.ask(&format!("/v1/events?after={}", cursor(&seen[3])), &json).json();
     assert_eq!(page["events"].as_array().expect("a list")[..], rest[1..]);
     assert_eq!((page["next"].as_str(), page["more"].as_bool()), (Some(cursor(&rest[2])), Some(false)));
+    // What was told last: of acceptances, and of others.
+    let last = ground.ask("/v1/events?last=1", &json).json();
+    assert_eq!(
+        last["events"].as_array().expect("a list")[..],
+        rest[1..],
+        "one was enqueued, and one cancelled"
+    );
+    let settled = ground.ask("/v1/events?last=1000&type=settled,held", &json).json();
+    assert_eq!(settled["events"].as_array().expect("a list")[..], [seen[0].clone(), seen[3].clone()]);
+    let watcher = Watcher::websocket(&ground, "?last=1", &["--protocol", "notifyctl.v1"]);
+    watcher.ready();
+    assert_eq!(watcher.events(2), rest[1..]);
+    // Whoever comes back goes on where it was.
+    let back = ["--header", &format!("Last-Event-ID: {}", cursor(&rest[1])), json[0], json[1]];
+    let back = ground.ask("/v1/events?last=1000", &back).json();
+    assert_eq!(back["events"].as_array().expect("a list")[..], rest[2..]);
     let now = ground.ask("/v1/events", &json).json();
     assert_eq!(
         (now["next"].as_str(), now["events"].as_array().map(Vec::len)),
@@ -170,7 +186,16 @@ fn what_other_processes_do_comes_in_order_and_is_resumed_without_loss_or_repetit
 #[test]
 fn nothing_is_taken_and_nonsense_is_answered() {
     let ground = Ground::accepting("");
-    for wrong in ["?after=x", "?after=1", "?status=done", "?token=secret", "?id=x"] {
+    for wrong in [
+        "?after=x",
+        "?after=1",
+        "?status=done",
+        "?token=secret",
+        "?id=x",
+        "?last=0",
+        "?last=1001",
+        "?type=done",
+    ] {
         for form in [&[][..], &["--header", "Accept: application/json"]] {
             let refused = ground.ask(&format!("/v1/events{wrong}"), form);
             assert!(refused.status == 400 && !refused.problem().contains("secret"), "{wrong}: {refused:?}");

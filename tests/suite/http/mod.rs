@@ -5,5 +5,6 @@ mod document;
 mod events;
 pub mod ground;
 mod health;
+mod page;
 mod posting;
 mod refusing;

@@ -63,7 +63,7 @@ async function look() {
     byId("forget").hidden = !token.get();
     if (first) route();
     if (!live.socket && live.next === null) live.start();
-    if (Object.values(status.channels).some(({ rates }) => rates.some(({ used }) => used > 0))) wait = 2 * BUSY;
+    if (Object.values(status.channels).some(({ rates }) => rates.some(({ used }) => used > 0))) wait = QUIET / 2;
   } catch (error) {
     refused(error);
     wait = Math.max(wait, error.wait ?? 0);
@@ -204,9 +204,9 @@ function route() {
     if (first !== "all") query.set("status", first);
     if (second) query.set("channel", second);
     const title = `${first === "all" ? "All" : capital(first)}${second ? ` on ${second}` : ""}`;
-    showList(title, query, "There is none.");
+    showList(where, title, query, "There is none.");
   } else if (where === "sought" && sought) {
-    showList(`To ${sought}`, new URLSearchParams({ to: sought }), "Nothing was told to exactly this recipient. Recipients are found as they were written, whole.");
+    showList(where, `To ${sought}`, new URLSearchParams({ to: sought }), "Nothing was told to exactly this recipient. Recipients are found as they were written, whole.");
   } else {
     document.title = "notifyctl";
     view("overview");
@@ -214,8 +214,9 @@ function route() {
   }
 }
 
-function showList(title, query, empty) {
+function showList(where, title, query, empty) {
   view("list");
+  document.title = `${where === "sought" ? "Found" : title} – notifyctl`;
   list.open(title, query, empty);
   byId("list-title").focus();
 }

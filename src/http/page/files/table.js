@@ -12,11 +12,11 @@ export class List {
     byId("more").addEventListener("click", () => this.more());
   }
 
-  /** Shows what `query` (of /v1/notifications) finds. */
+  /** Shows what `query` (of /v1/notifications) finds. The window's title, which browsers remember, is for the caller: a
+   * recipient may be a person. */
   async open(title, query, empty) {
     this.asked = { query, empty, rows: [], next: null, pages: 0 };
     write(byId("list-title"), title);
-    document.title = `${title} – notifyctl`;
     byId("list-empty").hidden = true;
     byId("more").hidden = true;
     sync(document.querySelector("#list tbody"), []);

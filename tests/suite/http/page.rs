@@ -1,0 +1,303 @@
+//! The page at `/`, as people meet it: in Debian's Chromium, beside shells that enqueue and deliver.
+
+use serde_json::Value;
+
+use super::ground::{Ground, config};
+use crate::support::Sandbox;
+use crate::support::browser::Browser;
+use crate::support::daemon::Daemon;
+use crate::support::queue::Queue;
+use notifyctl::model::Status;
+
+/// What a hostile sender writes wherever it may: it would run in a page that takes it for HTML.
+const HOSTILE: &str =
+    "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>";
+
+/// A daemon that accepts and shows, with a channel whose attempts all end well and one on which none does.
+fn ground(http: &str) -> Ground {
+    let sandbox = Sandbox::new();
+    let broken = "[channels.broken]\nkind = \"exec\"\nto = \"ops\"\n\
+        command = [\"/bin/sh\", \"-c\", \"echo 'no such room: <b>lobby</b>' >&2; exit 67\"]\n\
+        [daemon]\nroles = \"http\"\n";
+    sandbox.configure(&(config(&sandbox, http) + broken));
+    let daemon = Daemon::start(&sandbox);
+    Ground { sandbox, daemon }
+}
+
+fn url(ground: &Ground) -> String {
+    format!("http://{}/", ground.daemon.address())
+}
+
+fn host(ground: &Ground) -> String {
+    ground.daemon.address().to_string()
+}
+
+/// What the tiles show.
+fn counts(page: &mut Browser) -> Vec<(String, u64)> {
+    let tiles =
+        page.run("[...document.querySelectorAll('#tiles a')].map((tile) => tile.innerText.split('\\n'))");
+    let tiles = tiles.as_array().expect("tiles").iter();
+    let text = |tile: &Value, n: usize| tile[n].as_str().expect("a text").trim().to_owned();
+    tiles.map(|tile| (text(tile, 1), text(tile, 0).replace(',', "").parse().expect("a number"))).collect()
+}
+
+/// Those of the store.
+fn counted(sandbox: &Sandbox) -> Vec<(String, u64)> {
+    let told: Value = serde_json::from_str(&sandbox.ok(&["status", "--json"])).expect("JSON");
+    let of =
+        |status: Status| (status.to_string(), told["counts"][status.as_str()].as_u64().expect("a number"));
+    Status::ALL.map(of).to_vec()
+}
+
+/// Nothing went wrong in the page, it has asked its own daemon alone, and nothing is wider than the window.
+#[track_caller]
+fn is_sound(page: &mut Browser, ground: &Ground) {
+    let (troubles, hosts) = page.heard();
+    assert_eq!(troubles, [] as [&str; 0]);
+    assert!(hosts.iter().all(|asked| *asked == host(ground)), "{hosts:?}");
+    let wider = page.run("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(wider, 0);
+    let taken = page.run("[document.title.includes('taken'), document.querySelectorAll('img[src=x], main script, q b').length]");
+    assert_eq!(taken, serde_json::json!([false, 0]));
+}
+
+#[test]
+fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
+    let ground = ground("loopback_without_token = true\n");
+    let sandbox = &ground.sandbox;
+    let mut queue = Queue::new(sandbox);
+    for (n, status) in (1..).zip(Status::ALL) {
+        for _ in 0..n {
+            queue.at(status, "mail");
+        }
+    }
+    let mut page = Browser::open(&url(&ground), 1280);
+    page.shows("#live", "live");
+    assert_eq!(counts(&mut page), counted(sandbox));
+    page.shows("#failures", "550 5.1.1 no such user");
+    page.shows("#channels", "not configured");
+
+    // From shells: nothing is loaded again, for the mark stays.
+    page.run("window.mark = 'as it was'");
+    let args = ["enqueue", "--channel", "broken", "--to", HOSTILE, "--subject", HOSTILE, HOSTILE];
+    let id = sandbox.ok(&args).trim().to_owned();
+    page.shows("#happens", &format!("#{id}"));
+    page.shows("#happens", HOSTILE);
+    sandbox.ok(&[
+        "enqueue",
+        "--channel",
+        "run",
+        "--to",
+        "anna@example.org",
+        "--subject",
+        "Backup done",
+        "All is well.",
+    ]);
+    // One is dead when it is over.
+    sandbox.fails(1, &["send-pending", "--channel", "broken"]);
+    page.shows("#failures", "program failed");
+    page.shows("#failures", "no such room: <b>lobby</b>");
+    sandbox.ok(&["send-pending", "--channel", "run"]);
+    page.shows("#channels", "run");
+    page.shows("#tiles a[data-status=sent]", &counted(sandbox)[Status::Sent as usize].1.to_string());
+    assert_eq!(counts(&mut page), counted(sandbox));
+    sandbox.ok(&["channel", "hold", "run", "--reason", "the <i>cable</i> is cut"]);
+    page.shows("#channels", "the <i>cable</i> is cut");
+    page.shows("#notices", "held: run");
+    is_sound(&mut page, &ground);
+
+    // By id: its whole life.
+    page.submit("#sought", &id, "#search button");
+    page.shows("#one-title", &format!("Notification {id}"));
+    page.shows("#life", "enqueued");
+    page.shows("#life", "attempt 1 rejected");
+    page.shows("#life", "exit status 67: no such room: <b>lobby</b>");
+    page.shows("#one-message", HOSTILE);
+    page.shows("#one-subject", HOSTILE);
+    // As it goes on.
+    sandbox.ok(&["requeue", &id]);
+    page.shows("#life", "requeued");
+    sandbox.ok(&["hold", &id]);
+    page.shows("#one-facts", "held");
+    is_sound(&mut page, &ground);
+    page.set_width(360);
+    is_sound(&mut page, &ground);
+
+    // By recipient, and where there is none.
+    page.submit("#sought", "anna@example.org", "#search button");
+    page.shows("#list-title", "To anna@example.org");
+    page.shows("#list tbody", "Backup done");
+    page.submit("#sought", "nobody@example.org", "#search button");
+    page.shows("#list-empty", "exactly this recipient");
+    page.submit("#sought", HOSTILE, "#search button");
+    page.shows("#list tbody", HOSTILE);
+    is_sound(&mut page, &ground);
+    page.submit("#sought", "4711", "#search button");
+    page.shows("#list-title", "To 4711");
+    // Looking for an id that there is not is answered 404, which browsers tell.
+    let (troubles, _) = page.heard();
+    assert!(troubles.iter().all(|trouble| trouble.contains("404")), "{troubles:?}");
+
+    page.click("header .name");
+    page.shows("#happens", "held");
+    page.shows("#chart-words", "1 on run");
+    assert_eq!(page.run("document.querySelectorAll('#chart canvas').length"), 1);
+    assert_eq!(page.run("window.mark"), "as it was");
+    is_sound(&mut page, &ground);
+}
+
+#[test]
+fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
+    let ground = ground("");
+    let sandbox = &ground.sandbox;
+    sandbox.ok(&[
+        "enqueue",
+        "--channel",
+        "run",
+        "--to",
+        "anna@example.org",
+        "--subject",
+        "Dear Anna",
+        "Anna, call me",
+    ]);
+    let token =
+        |scopes: &str| sandbox.ok(&["token", "create", "--name", "me", "--scope", scopes]).trim().to_owned();
+    let mut page = Browser::open(&url(&ground), 360);
+    page.shows("#token", "Who is looking?");
+    page.submit("#token-text", "secret", "#token button");
+    page.shows("#token-why", "no token");
+    page.submit("#token-text", "nctl_9_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "#token button");
+    page.shows("#token-why", "the token is not good");
+    page.submit("#token-text", &token("enqueue"), "#token button");
+    page.shows("#trouble", "lacks the scope `read`");
+    page.click("#forget");
+    let read = token("read");
+    page.submit("#token-text", &read, "#token button");
+    page.shows("#live", "live");
+    page.shows("#happens", "***@example.org");
+    // Refused ones are told by the browser; what was given is not.
+    let (troubles, hosts) = page.heard();
+    assert!(troubles.iter().all(|it| it.contains("401") || it.contains("403")), "{troubles:?}");
+    assert_eq!(hosts, [host(&ground)]);
+    // In this tab alone, and in no address.
+    assert_eq!(
+        page.run("[localStorage.length, document.cookie, location.href.includes('nctl_')]"),
+        serde_json::json!([0, "", false])
+    );
+    page.reload();
+    page.shows("#live", "live");
+    page.submit("#sought", "1", "#search button");
+    page.shows("#one-message", "***");
+    assert!(!page.text("main").to_lowercase().contains("anna"), "personal data is masked");
+    page.click("#forget");
+    page.shows("#token-why", "forgotten");
+    assert_eq!(page.run("sessionStorage.length"), 0);
+    page.submit("#token-text", &token("read,personal"), "#token button");
+    page.shows("#one-message", "Anna, call me");
+    is_sound(&mut page, &ground);
+    let log = std::fs::read_to_string(sandbox.path().join("log")).expect("the log");
+    assert!(!log.contains(&read[7..]), "no token in the log");
+}
+
+#[test]
+fn it_says_when_it_is_not_live_and_misses_nothing_when_the_daemon_is_back() {
+    let mut ground = ground("loopback_without_token = true\n");
+    let address = host(&ground);
+    let mut page = Browser::open(&url(&ground), 1280);
+    page.shows("#live", "live");
+    page.shows("#nothing-happens", "Nothing has happened yet");
+    ground.daemon.signal("-KILL");
+    page.shows("#live", "not live since");
+    page.shows("#trouble", "does not answer");
+    for n in 1..=3 {
+        ground.sandbox.ok(&["enqueue", "--channel", "run", "--to", &format!("while-away-{n}"), "x"]);
+    }
+    ground.sandbox.ok(&["send-pending"]);
+    let listen = [("NOTIFYCTL_HTTP__LISTEN", address.as_str())];
+    ground.daemon = Daemon::start_with(&ground.sandbox, &listen);
+    page.shows("#happens", "while-away-3");
+    page.shows("#live", "live");
+    assert!(!page.text("#live").contains("not"), "it is live again");
+    page.shows("#tiles a[data-status=sent]", "3");
+    assert_eq!(page.run("document.querySelector('#trouble').hidden"), true);
+    let told = page.text("#happens");
+    for n in 1..=3 {
+        // Enqueued, and sent.
+        assert_eq!(told.matches(&format!("while-away-{n} ")).count(), 2, "{told}");
+    }
+}
+
+#[test]
+fn its_files_are_public_kept_by_browsers_and_hold_them_to_its_policy() {
+    let ground = ground("");
+    let page = ground.ask_by_tcp("/", &[]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").expect("a policy");
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let mut files: Vec<_> = page.body.split('"').filter(|part| part.starts_with("page/")).collect();
+    files.extend(["page/api.js", "page/live.js"]);
+    assert!(files.len() > 6, "{files:?}");
+    for file in files {
+        let path = format!("/{file}");
+        let first = ground.ask_by_tcp(&path, &[]);
+        assert_eq!((first.status, first.header("cache-control")), (200, Some("no-cache")), "{file}");
+        let known = format!("If-None-Match: \"x\", W/{}", first.header("etag").expect("a tag"));
+        let again = ground.ask_by_tcp(&path, &["--header", &known]);
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{file}");
+        assert_eq!(ground.ask_by_tcp(&path, &["--header", "If-None-Match: \"x\""]).status, 200);
+    }
+    assert_eq!(ground.ask_by_tcp("/page/none.js", &[]).status, 404);
+    assert_eq!(ground.ask_by_tcp("/", &["--request", "POST"]).status, 405);
+    // What they show is not.
+    for path in ["/v1/history", "/v1/status", "/v1/events"] {
+        assert_eq!(ground.ask_by_tcp(path, &[]).status, 401, "{path}");
+    }
+}
+
+/// Cross-site WebSocket hijacking, and DNS rebinding: a browser lets any page open a WebSocket to anywhere.
+#[test]
+fn a_page_of_another_origin_opens_no_websocket_by_way_of_somebodys_browser() {
+    let ground = ground("loopback_without_token = true\n");
+    let own = format!("Origin: http://{}", host(&ground));
+    let upgrade = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let ask = |headers: &[&str], time: &str| {
+        let all = [&upgrade[..], headers].concat();
+        let args = all.iter().flat_map(|header| ["--header", header]);
+        ground.ask_by_tcp("/v1/events", &args.chain(["--max-time", time]).collect::<Vec<_>>()).status
+    };
+    assert_eq!(ask(&[], "1"), 101, "a program");
+    assert_eq!(ask(&[&own], "1"), 101, "its own page");
+    let port = ground.daemon.address().port();
+    for strangers in [
+        vec!["Origin: https://evil.example".to_owned()],
+        vec!["Origin: null".to_owned()],
+        // Another page on this host.
+        vec![format!("Origin: http://127.0.0.1:{}", port ^ 1)],
+        vec![format!("Origin: https://127.0.0.1:{port}")],
+        // A name of its own that leads here.
+        vec![format!("Host: evil.example:{port}"), format!("Origin: http://evil.example:{port}")],
+        vec![format!("Host: evil.example:{port}")],
+    ] {
+        let headers: Vec<_> = strangers.iter().map(String::as_str).collect();
+        assert_eq!(ask(&headers, "5"), 401, "{headers:?}");
+    }
+    // With a token, too, another origin is another origin.
+    let token = ground.sandbox.ok(&["token", "create", "--name", "me", "--scope", "read"]);
+    let protocol = format!("Sec-WebSocket-Protocol: notifyctl.v1, {}", token.trim());
+    assert_eq!(ask(&[&protocol, &own], "1"), 101);
+    assert_eq!(ask(&[&protocol, "Origin: https://evil.example"], "5"), 403);
+}
