@@ -15,6 +15,7 @@ mod events;
 mod exchange;
 mod failure;
 mod filter;
+mod limit;
 mod line;
 mod live;
 mod loading;
@@ -64,6 +65,7 @@ pub struct Sqlite {
     path: PathBuf,
     busy_timeout: Duration,
     line: line::Line,
+    limit: limit::Limit,
     /// The names of the workers that this process announced, for the attempts they make.
     workers: Vec<(Id, String)>,
     /// For the results of what they have in hand.
@@ -86,6 +88,7 @@ impl Sqlite {
             path: path.to_owned(),
             busy_timeout,
             line,
+            limit: limit::Limit::default(),
             workers: Vec::new(),
             room: Room::default(),
             torn: Cell::new(false),
@@ -290,6 +293,7 @@ impl Writer for Sqlite {
         // Who claims wants more; and what is under way must find what was set aside for it.
         let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
         let answer = self.write_hard("write results to", work, room)?;
+        self.limit.hold(&mut self.connection, &self.path, &self.line, self.busy_timeout);
         Ok(Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer })
     }
 

@@ -26,7 +26,7 @@ const KEPT: u64 = 2 * SHORT;
 
 /// Pages after which a worker's commit moves them: it commits hundreds of times, and would otherwise move the same
 /// pages again after each of them, for two syncs more.
-const OF_A_WORKER: u64 = 4_000;
+pub(super) const OF_A_WORKER: u64 = 4_000;
 
 /// Pages after which any commit moves them: never while a worker does so earlier.
 const LONGEST: u64 = 2 * OF_A_WORKER;
@@ -102,7 +102,7 @@ pub(super) fn move_on_close(connection: &Connection) {
 }
 
 /// How many pages there is room for in the log at `database`.
-fn pages(database: &Path) -> u64 {
+pub(super) fn pages(database: &Path) -> u64 {
     bytes(database) / PAGE
 }
 
