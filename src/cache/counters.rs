@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Failure;
+
 /// What became of reads since the process began; each read counts once in the first four.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -12,6 +14,7 @@ pub struct Counters {
     pub(super) filled: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) errors: AtomicU64,
+    pub(super) timeouts: AtomicU64,
     pub(super) foreign: AtomicU64,
 }
 
@@ -32,11 +35,23 @@ pub struct Counted {
     pub refused: u64,
     /// Calls that came to nothing.
     pub errors: u64,
+    /// Of these, calls that were not answered in time.
+    pub timeouts: u64,
     /// Values that this store never wrote.
     pub foreign: u64,
 }
 
 impl Counters {
+    /// A call came to nothing; one that was not made counts as none.
+    pub(super) fn failed(&self, failure: &Failure) {
+        match failure {
+            Failure::Skipped => return,
+            Failure::Silent => count(&self.timeouts),
+            Failure::Connection(_) | Failure::Refused(_) | Failure::Nonsense => {}
+        }
+        count(&self.errors);
+    }
+
     /// The counters as they are now.
     #[must_use]
     pub fn now(&self) -> Counted {
@@ -48,6 +63,7 @@ impl Counters {
             filled: self.filled.load(Relaxed),
             refused: self.refused.load(Relaxed),
             errors: self.errors.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
             foreign: self.foreign.load(Relaxed),
         }
     }
@@ -56,7 +72,7 @@ impl Counters {
 impl Counted {
     /// Each by its name.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, u64); 8] {
+    pub fn parts(&self) -> [(&'static str, u64); 9] {
         [
             ("hits", self.hits),
             ("misses", self.misses),
@@ -65,6 +81,7 @@ impl Counted {
             ("filled", self.filled),
             ("refused", self.refused),
             ("errors", self.errors),
+            ("timeouts", self.timeouts),
             ("foreign", self.foreign),
         ]
     }
@@ -79,6 +96,7 @@ impl Counted {
             filled: of("filled"),
             refused: of("refused"),
             errors: of("errors"),
+            timeouts: of("timeouts"),
             foreign: of("foreign"),
         }
     }

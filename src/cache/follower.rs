@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::counters::{Counted, count};
+use super::counters::Counted;
 use super::{Advanced, Failure, Head, Key, LOG_TARGET, Source, State, Trust};
 use crate::model::{Mark, Touched};
 
@@ -159,7 +159,7 @@ impl<S: Source> Follower<'_, S> {
     }
 
     fn ill(&mut self, failure: Failure) {
-        count(&self.state.counters.errors);
+        self.state.counters.failed(&failure);
         if self.trouble.as_ref() != Some(&failure) {
             log::warn!(target: LOG_TARGET, "Redis is not used: {failure}; answers come from the store");
             self.trouble = Some(failure);

@@ -281,6 +281,12 @@ impl<S: Source> Cache<S> {
         self.on.as_ref().map(|on| on.state.trusted().is_some() && on.state.shelf.is_connected())
     }
 
+    /// Whether Redis is left alone now, after failures; `None` without a cache.
+    #[must_use]
+    pub fn is_left_alone(&self) -> Option<bool> {
+        self.on.as_ref().map(|on| !on.state.shelf.is_asked())
+    }
+
     async fn bypass(&self, key: Key) -> Result<Option<Answer>, S::Error> {
         let loaded = self.source.load(key).await?;
         Ok(loaded.map(|loaded| Answer { body: loaded.body, from: From::Bypass }))
@@ -327,7 +333,7 @@ impl State {
             }
             Err(Failure::Skipped) => {}
             Err(failure) => {
-                count(&self.counters.errors);
+                self.counters.failed(&failure);
                 log::debug!(target: LOG_TARGET, "look up: {failure}");
                 self.distrust();
             }
@@ -366,8 +372,7 @@ impl State {
         match left {
             Ok(true) => count(&self.counters.filled),
             Ok(false) => count(&self.counters.refused),
-            Err(Failure::Skipped) => {}
-            Err(_) => count(&self.counters.errors),
+            Err(failure) => self.counters.failed(&failure),
         }
     }
 

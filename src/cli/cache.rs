@@ -185,8 +185,15 @@ fn lines(cache: &wire::Cache, face: &Face) -> Vec<String> {
         "fills",
         format!("{} filled, {} came too late and were refused", reads("filled"), reads("refused")),
     ));
-    fields
-        .push(("trouble", format!("{} failed calls, {} foreign values", reads("errors"), reads("foreign"))));
+    fields.push((
+        "trouble",
+        format!(
+            "{} failed calls, {} of them without an answer in time, {} foreign values",
+            reads("errors"),
+            reads("timeouts"),
+            reads("foreign")
+        ),
+    ));
     if let Some(keys) = cache.keys {
         let at_least = if cache.more_keys { "at least " } else { "" };
         fields.push(("keys", format!("{at_least}{} of this store", count(keys))));

@@ -22,7 +22,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::App;
+use super::answers::Answers;
 use super::problem::Problem;
+use crate::cache::{Cache, Counters};
 use crate::clock::since_boot;
 use crate::model::{Status, Timestamp};
 use crate::store::{Settlement, Space};
@@ -182,6 +184,7 @@ pub(super) async fn show(
         Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
     );
     of_store(&mut registry, &status, space, now);
+    of_cache(&mut registry, &app.answers);
     app.metrics.register(&mut registry);
     let mut text = String::new();
     // To write to a string does not fail.
@@ -269,6 +272,54 @@ fn of_store(registry: &mut Registry, status: &wire::Status, space: Space, now: T
         let gauge = Gauge::<i64>::default();
         gauge.set(signed(bytes));
         registry.register_with_unit(name, help, Unit::Bytes, gauge);
+    }
+}
+
+/// What became of this process's reads through the cache, and whether Redis is asked; nothing without a cache.
+fn of_cache(registry: &mut Registry, cache: &Cache<Answers>) {
+    let (Some(counted), Some(works), Some(alone)) =
+        (cache.counters().map(Counters::now), cache.works(), cache.is_left_alone())
+    else {
+        return;
+    };
+    let family = |label: &'static str, parts: &[(&str, u64)]| {
+        let family = Family::<Labels, Counter>::default();
+        for (word, n) in parts {
+            family.get_or_create(&vec![(label, (*word).to_owned())]).inc_by(*n);
+        }
+        family
+    };
+    let reads = [
+        ("hit", counted.hits),
+        ("miss", counted.misses),
+        ("bypass", counted.bypassed),
+        ("shared", counted.shared),
+    ];
+    registry.register(
+        "cache_reads",
+        "Reads of this process through the cache, by what became of them",
+        family("result", &reads),
+    );
+    let fills = [("filled", counted.filled), ("refused", counted.refused)];
+    registry.register(
+        "cache_fills",
+        "Values brought to Redis; refused ones came too late, what they say had changed",
+        family("result", &fills),
+    );
+    let other = counted.errors.saturating_sub(counted.timeouts);
+    let errors = [("timeout", counted.timeouts), ("foreign", counted.foreign), ("other", other)];
+    registry.register(
+        "cache_errors",
+        "Calls to Redis that came to nothing, and values that this store never wrote",
+        family("reason", &errors),
+    );
+    for (name, help, is_so) in [
+        ("cache_usable", "Whether answers can come from Redis now", works),
+        ("cache_breaker_open", "Whether Redis is left alone now, after failures", alone),
+    ] {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(is_so.into());
+        registry.register(name, help, gauge);
     }
 }
 

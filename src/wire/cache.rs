@@ -18,7 +18,7 @@ pub struct Cache {
     /// How many changes of the store it does not know yet, or null.
     pub behind: Option<u64>,
     /// What became of reads in all daemons: `hits`, `misses`, `bypassed`, `shared`; and beside them `filled`, `refused`,
-    /// `errors`, `foreign`.
+    /// `errors`, `timeouts` (of these), `foreign`.
     pub reads: BTreeMap<String, u64>,
     /// Hits of all reads, from 0 to 1, or null without any.
     pub hit_rate: Option<f64>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::http::ground::{Answer, config, curl, socket};
 use crate::support::Sandbox;
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, until};
 use crate::support::redis_server::RedisServer;
 
 fn ask(sandbox: &Sandbox, path: &str, args: &[&str]) -> Answer {
@@ -105,6 +105,51 @@ fn until_counted(sandbox: &Sandbox) -> Value {
         assert!(Instant::now() < end, "{stats}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// One of the daemon's numbers.
+fn number(sandbox: &Sandbox, name: &str) -> f64 {
+    let answer = ask(sandbox, "/metrics", &[]);
+    let found = answer.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    found.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}: {answer:?}"))
+}
+
+#[test]
+fn what_the_cache_does_is_among_the_numbers_of_the_daemon() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n" + &cache));
+    let daemon = Daemon::start(&sandbox);
+    let id = sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "hello"]).trim().to_owned();
+    let path = format!("/v1/notifications/{id}");
+    let mut sources = std::collections::BTreeMap::new();
+    for _ in 0..100 {
+        let from = source(&ask(&sandbox, &path, &[]));
+        let word = from.split(';').next().expect("a word").to_owned();
+        *sources.entry(word).or_insert(0) += 1;
+    }
+    hit(&sandbox, &path);
+    // Each read counts once, as what its answer said.
+    for (word, n) in &sources {
+        let told = number(&sandbox, &format!("notifyctl_cache_reads_total{{result=\"{word}\"}}"));
+        assert!(told >= f64::from(*n), "{word}: {told}, {sources:?}");
+    }
+    assert!(number(&sandbox, "notifyctl_cache_reads_total{result=\"hit\"}") > 0.5);
+    assert!(number(&sandbox, "notifyctl_cache_fills_total{result=\"filled\"}") > 0.5);
+    let (usable, open) = ("notifyctl_cache_usable", "notifyctl_cache_breaker_open");
+    until("it is used", || (number(&sandbox, usable), number(&sandbox, open)) == (1.0, 0.0));
+    let timeouts = "notifyctl_cache_errors_total{reason=\"timeout\"}";
+    let before = number(&sandbox, timeouts);
+    redis.signal("-STOP");
+    until("it is left alone", || {
+        ask(&sandbox, &path, &[]);
+        (number(&sandbox, usable), number(&sandbox, open)) == (0.0, 1.0)
+    });
+    assert!(number(&sandbox, timeouts) > before + 0.5);
+    redis.signal("-CONT");
+    until("it is used again", || (number(&sandbox, usable), number(&sandbox, open)) == (1.0, 0.0));
+    drop(daemon);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::ground::Ground;
 use crate::support::daemon::until;
+use crate::support::redis_server::RedisServer;
 
 fn etc(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("etc").join(name)
@@ -56,6 +57,7 @@ fn what_the_store_counts_and_what_attempts_took_are_numbers_without_personal_dat
         ground.ask(path, &["-X", "SECRET"]);
     }
     let body = ground.ask("/metrics", &[]).body;
+    assert!(!body.contains("notifyctl_cache"), "there is no cache: {body}");
     for word in ["ann@", "secret", "SECRET", "hello"] {
         assert!(!body.contains(word), "{word}: {body}");
     }
@@ -93,7 +95,8 @@ fn bare(name: &str) -> String {
 
 #[test]
 fn every_number_that_the_rules_and_the_dashboard_name_is_there() {
-    let ground = Ground::new("");
+    let redis = RedisServer::start("");
+    let ground = Ground::new(&format!("[cache]\nurl = \"{}\"\n", redis.url()));
     ground.post(r#"{"channel":"run","to":"a","message":"hello"}"#);
     until("an attempt", || {
         samples(&ground).iter().any(|(name, _)| name.starts_with("notifyctl_settled_after"))
