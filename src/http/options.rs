@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::access::{Grant, Proxy};
+use super::access::{Grant, Locals, Proxy};
 use crate::model::Rate;
 use crate::model::rate::RateError;
 
@@ -42,6 +42,13 @@ pub struct Options {
 impl Options {
     /// The longest path of a Unix socket, in bytes: what the system's `sun_path` holds, with a NUL behind it.
     pub const SOCKET_PATH: usize = 107;
+
+    /// What would keep a daemon from starting, each with its key.
+    pub fn problems(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let users = Locals::new(&self.socket_users, &[]).err().map(|what| ("socket_users", what));
+        let groups = Locals::new(&[], &self.socket_groups).err().map(|what| ("socket_groups", what));
+        users.into_iter().chain(groups)
+    }
 }
 
 impl Default for Options {

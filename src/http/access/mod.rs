@@ -35,7 +35,7 @@ pub use forwarded::Proxy;
 use limit::Limiter;
 pub(super) use local::Credentials;
 pub use local::Grant;
-use local::Locals;
+pub(super) use local::Locals;
 use tokens::{Refusal, Tokens};
 
 /// What decides.
@@ -114,6 +114,24 @@ async fn admit(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Pr
         _ => format!("this user lacks the scope `{scope}`"),
     };
     Err(Problem::new(StatusCode::FORBIDDEN).detail(detail).with(header::WWW_AUTHENTICATE, challenge(scope)))
+}
+
+/// How often it is looked whether who watches still may.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Waits until `caller` would be refused, give or take two seconds: its token has expired or was revoked. For ever for who
+/// shows none: what such a one may is said by the configuration, for as long as this process lives.
+pub(super) async fn refused_later(app: Arc<App>, caller: Caller) {
+    let Who::Token(token) = caller.who else { return std::future::pending().await };
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        // While the store cannot be asked there is nothing to be told of it either.
+        if let Ok(None) = app.access.tokens.good(&app, token.id).await {
+            return;
+        }
+    }
 }
 
 /// What is missing, for a program (RFC 6750).

@@ -63,21 +63,32 @@ impl Tokens {
     /// [`Refusal`]. It takes as long for an unknown number as for a wrong secret, but for what the store takes.
     pub(super) async fn verify(&self, app: &Arc<App>, text: &str) -> Result<Arc<Token>, Refusal> {
         let (id, secret) = split(text).ok_or(Refusal::NoGood)?;
+        let token = self.token(app, id).await?;
+        if !is_of(token.as_deref(), &secret) {
+            return Err(Refusal::NoGood);
+        }
+        let now = app.now();
+        let token = token.filter(|token| token.standing(now) == Standing::Good).ok_or(Refusal::NoGood)?;
+        self.note_use(app, id, now);
+        Ok(token)
+    }
+
+    /// The token of that number, if it is good now. No use of it is noted.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] alone.
+    pub(super) async fn good(&self, app: &Arc<App>, id: Id) -> Result<Option<Arc<Token>>, Refusal> {
+        let token = self.token(app, id).await?;
+        Ok(token.filter(|token| token.standing(app.now()) == Standing::Good))
+    }
+
+    /// The token of that number, as the store has it or had it a moment ago.
+    async fn token(&self, app: &Arc<App>, id: Id) -> Result<Option<Arc<Token>>, Refusal> {
         let known = match self.fresh(id, app.clock.since_boot()) {
             Some(known) => Some(known),
             None => self.ask(app, id).await?,
         };
-        let token = known.map(|known| known.token);
-        if !is_of(token.as_deref(), &secret) {
-            return Err(Refusal::NoGood);
-        }
-        let token = token.ok_or(Refusal::NoGood)?;
-        let now = app.now();
-        if token.standing(now) != Standing::Good {
-            return Err(Refusal::NoGood);
-        }
-        self.note_use(app, id, now);
-        Ok(token)
+        Ok(known.map(|known| known.token))
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Id, Known>> {

@@ -18,12 +18,13 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
 
 pub(in crate::http) use feed::Feed;
 
 use super::App;
-use super::access::Caller;
-use super::problem::Problem;
+use super::access::{self, Caller};
+use super::problem::{Problem, Refusals};
 use super::serve::HangUp;
 use crate::model::token::Scope;
 use crate::model::{Cursor, EventFilter, EventKind, Id, Status};
@@ -80,7 +81,11 @@ struct Asked {
 impl Asked {
     fn of(uri: &Uri) -> Result<Self, Problem> {
         let asked = Query::<Self>::try_from_uri(uri);
-        asked.map(|Query(asked)| asked).map_err(|error| bad(error.body_text()))
+        let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
+        match asked.id {
+            Some(..=0) => Err(bad("id: is not a positive number")),
+            _ => Ok(asked),
+        }
     }
 
     /// Where to begin: what the query says, or what a browser says that comes back; without either, from now on.
@@ -121,8 +126,9 @@ fn bad(what: impl Into<String>) -> Problem {
 }
 
 /// A page of events, for who asks again and again.
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventPage)]
+pub(in crate::http) struct Page {
     events: Vec<wire::Event>,
     /// What to ask for as `after` next.
     next: String,
@@ -132,8 +138,28 @@ struct Page {
     more: bool,
 }
 
-/// Answers in the form that is asked for.
-pub(super) async fn watch(
+/// What happens, as it happens: over a WebSocket, as Server-Sent Events, or as JSON a page at a time.
+///
+/// A request to upgrade is answered with 101, and each text frame is one event. Without one it is a stream of Server-Sent
+/// Events, whose `id` is the cursor; or, for who accepts `application/json` and no stream, one page. A stream
+/// begins with a line of the type `ready`; `gap` says that events before it are not kept any more. It ends within two seconds
+/// when its token is revoked or expires.
+#[utoipa::path(
+    get, path = "/v1/events", operation_id = "events", tag = "events",
+    params(
+        ("after" = Option<String>, Query, pattern = "^[0-9]+-[0-9]+$", description = "Behind this cursor; from now on unless said otherwise. A browser's `Last-Event-ID` wins over it"),
+        ("channel" = Option<String>, Query, description = "Of this channel"),
+        ("status" = Option<String>, Query, description = "That lead to one of these statuses, with commas between"),
+        ("id" = Option<i64>, Query, minimum = 1, description = "Of this notification"),
+    ),
+    responses(
+        (status = 200, description = "A page, or a stream without end", content((Page = "application/json"), (String = "text/event-stream"))),
+        (status = 101, description = "A WebSocket (the protocol `notifyctl.v1`, if one is named) on which nothing is taken"),
+        (status = 400, description = "A parameter cannot be meant", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        Refusals,
+    )
+)]
+pub(in crate::http) async fn watch(
     State(app): State<Arc<App>>,
     Extension(hang_up): Extension<HangUp>,
     Extension(caller): Extension<Caller>,
@@ -151,6 +177,7 @@ pub(super) async fn watch(
         let room = app.events.enter()?;
         let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
         let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
+        let refused = access::refused_later(app, caller);
         let upgrade = upgrade
             .protocols([PROTOCOL])
             .max_message_size(websocket::MESSAGE)
@@ -159,7 +186,7 @@ pub(super) async fn watch(
             .max_write_buffer_size(4 * websocket::BUFFER);
         return Ok(upgrade.on_upgrade(move |socket| {
             tracker.track_future(async move {
-                websocket::tell(socket, course, ready, stopping).await;
+                websocket::tell(socket, course, ready, stopping, refused).await;
                 drop(room);
             })
         }));
@@ -170,9 +197,10 @@ pub(super) async fn watch(
     let room = app.events.enter()?;
     let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
     let (response, writer) = stream::answer();
-    let stopping = app.stopping.clone();
-    app.events.tracker.spawn(async move {
-        stream::tell(writer, course, ready, stopping, hang_up.0).await;
+    let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
+    let refused = access::refused_later(app, caller);
+    tracker.spawn(async move {
+        stream::tell(writer, course, ready, stopping, refused, hang_up.0).await;
         drop(room);
     });
     Ok(response)

@@ -37,8 +37,10 @@ pub(super) async fn tell(
     mut course: Course,
     ready: Line,
     stopping: CancellationToken,
+    refused: impl Future<Output = ()>,
     hang_up: CancellationToken,
 ) {
+    tokio::pin!(refused);
     let mut alive = interval(ALIVE);
     alive.tick().await;
     // An id without data: where to go on, and nothing that a page is told.
@@ -54,6 +56,8 @@ pub(super) async fn tell(
         }
         tokio::select! {
             () = stopping.cancelled() => return,
+            // It comes back by itself, and is told then.
+            () = &mut refused => return,
             () = writer.closed() => return,
             _ = alive.tick() => chunk.push_str(":\n\n"),
             next = course.next() => match next {

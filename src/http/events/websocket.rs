@@ -35,7 +35,9 @@ pub(super) async fn tell(
     mut course: Course,
     ready: Line,
     stopping: CancellationToken,
+    refused: impl Future<Output = ()>,
 ) {
+    tokio::pin!(refused);
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
@@ -47,6 +49,7 @@ pub(super) async fn tell(
         }
         tokio::select! {
             () = stopping.cancelled() => break (close_code::AWAY, "notifyctl is ending"),
+            () = &mut refused => break (close_code::POLICY, "the token is not good any more"),
             message = socket.recv() => match message {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => heard = Instant::now(),
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -195,6 +195,8 @@ fn nothing_is_taken_and_nonsense_is_answered() {
         "?last=0",
         "?last=1001",
         "?type=done",
+        "?id=0",
+        "?id=-9223372036854775808",
     ] {
         for form in [&[][..], &["--header", "Accept: application/json"]] {
             let refused = ground.ask(&format!("/v1/events{wrong}"), form);
@@ -235,6 +237,42 @@ fn at_the_end_watchers_are_told_and_not_waited_for() {
     let rest: Vec<String> = std::iter::from_fn(|| stream.lines.recv_timeout(PATIENCE).ok()).collect();
     assert!(rest.iter().all(|line| !line.starts_with("data")), "{rest:?}");
     assert_eq!(ground.daemon.ended(), Some(0));
+}
+
+#[test]
+fn a_token_that_is_not_good_any_more_ends_what_it_watches() {
+    // Two seconds, and one for a machine that has better things to do.
+    const BOUND: Duration = Duration::from_secs(3);
+    let ground = Ground::accepting("");
+    let sandbox = &ground.sandbox;
+    let watch = |more: &[&str]| {
+        let made = [&["token", "create", "--name", "screen", "--scope", "read"], more].concat();
+        let token = sandbox.ok(&made).trim_end().to_owned();
+        let socketed = Watcher::websocket(&ground, "", &["--protocol", "notifyctl.v1", "--protocol", &token]);
+        let stream = Watcher::stream(&ground, "", &["--header", &format!("Authorization: Bearer {token}")]);
+        socketed.ready();
+        assert!(stream.line().starts_with("retry:"));
+        (socketed, stream)
+    };
+    let ends = |(socketed, stream): &(Watcher, Watcher), since: Instant| {
+        assert!(socketed.line().starts_with("closed 1008 the token is not good any more"));
+        // curl ends when the connection does.
+        while stream.lines.recv_timeout(PATIENCE).is_ok() {}
+        assert!(since.elapsed() < BOUND, "{:?}", since.elapsed());
+    };
+    let own = Watcher::websocket(&ground, "", &[]);
+    own.ready();
+    let (revoked, good) = (watch(&[]), watch(&[]));
+    sandbox.ok(&["token", "revoke", "1"]);
+    ends(&revoked, Instant::now());
+    // The others watch on.
+    sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "hello"]);
+    assert_eq!(own.json()["type"], "enqueued");
+    assert_eq!(good.0.json()["type"], "enqueued");
+    assert!(good.1.lines.recv_timeout(PATIENCE).is_ok());
+    let begun = Instant::now();
+    let expiring = watch(&["--ttl", "5s"]);
+    ends(&expiring, begun + Duration::from_secs(5));
 }
 
 #[test]
