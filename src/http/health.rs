@@ -1,4 +1,7 @@
 //! Whether the process lives, and whether it can work.
+//!
+//! Nothing is written to find out whether the store can be written: the lock that every write takes is taken and given
+//! back, and the file system is asked whether it takes anything, and how much.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +9,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{App, LOG_TARGET};
+use crate::store::Space;
 use crate::units;
 
 /// The longest that the store may take to let somebody write.
@@ -29,18 +34,31 @@ pub(super) async fn live() -> (StatusCode, &'static str) {
     (StatusCode::OK, "ok\n")
 }
 
-/// `GET /readyz`: whether it can work: the store can be written, nothing drains, and the sending loop moves.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let reasons: Vec<String> =
-        [draining(&app), unwritable(&app).await, silent(&app)].into_iter().flatten().collect();
-    match reasons.is_empty() {
-        true => (StatusCode::OK, Json(json!({ "ready": true }))),
-        false => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reasons": reasons }))),
-    }
+/// Whether it can work.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
+pub(super) struct Ready {
+    /// Whether it can.
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
 }
 
-fn draining(app: &App) -> Option<String> {
-    app.stopping.is_cancelled().then(|| "it is draining".to_owned())
+/// `GET /readyz`: whether it can work: the store can be written, nothing drains, and the sending loop moves.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "ready", tag = "store", security(()),
+    responses(
+        (status = 200, description = "It can work", body = Ready),
+        (status = 503, description = "It cannot, and why", body = Ready),
+    )
+)]
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
+    let draining = app.stopping.is_cancelled().then(|| "it is draining".to_owned());
+    let silent = app.metrics.silent().and_then(standing_still);
+    let reasons: Vec<String> = [draining, unwritable(&app).await, silent].into_iter().flatten().collect();
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Ready { ready: reasons.is_empty(), reasons }))
 }
 
 /// Without the store's own words: who asks needs no token.
@@ -52,8 +70,7 @@ async fn unwritable(app: &App) -> Option<String> {
     let looked = tokio::time::timeout(PATIENCE, async { (write.await, space.await) }).await;
     match looked {
         Err(_) => Some(format!("the store could not be written within {}", units::span(PATIENCE))),
-        Ok((Ok(Ok(())), Ok(Ok(space)))) if space.free >= ROOM => None,
-        Ok((Ok(Ok(())), Ok(Ok(_)))) => Some("the disk of the store is full".to_owned()),
+        Ok((Ok(Ok(())), Ok(Ok(space)))) => cramped(space),
         Ok((write, space)) => {
             log::warn!(target: LOG_TARGET, "not ready: {write:?}, {space:?}");
             Some("the store cannot be used".to_owned())
@@ -61,7 +78,29 @@ async fn unwritable(app: &App) -> Option<String> {
     }
 }
 
-fn silent(app: &App) -> Option<String> {
-    let silent = app.metrics.silent().filter(|silent| *silent > SILENCE)?;
-    Some(format!("the sending loop gave no sign of life for {}", units::span(silent)))
+/// Why nothing could be written where the store lies.
+fn cramped(space: Space) -> Option<String> {
+    match space {
+        Space { read_only: true, .. } => Some("the file system of the store is read-only".to_owned()),
+        Space { free: ..ROOM, .. } => Some("the disk of the store is full".to_owned()),
+        Space { .. } => None,
+    }
+}
+
+/// Why the sending loop, `silent` for so long, delivers nothing.
+fn standing_still(silent: Duration) -> Option<String> {
+    let too_long = silent > SILENCE;
+    too_long.then(|| format!("the sending loop gave no sign of life for {}", units::span(silent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_may_be_silent_for_three_of_its_signs_of_life() {
+        assert_eq!(standing_still(SILENCE), None);
+        let why = standing_still(SILENCE + Duration::from_secs(1)).unwrap();
+        assert!(why.contains("no sign of life for 31 s"), "{why}");
+    }
 }

@@ -23,7 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::App;
 use super::answers::Answers;
-use super::problem::Problem;
+use super::problem::{Problem, Refusals};
 use crate::cache::{Cache, Counters};
 use crate::clock::since_boot;
 use crate::model::{Status, Timestamp};
@@ -169,7 +169,14 @@ pub(super) async fn measure(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
-/// Answers with all of it.
+/// The numbers of the store, and of this process.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics", tag = "store",
+    responses(
+        (status = 200, description = "Numbers in the text format of OpenMetrics, for Prometheus", body = String, content_type = "application/openmetrics-text"),
+        Refusals,
+    )
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{batches, health, history, notifications, status};
+use super::{batches, events, health, history, metrics, notifications, status};
 
 /// The document.
 #[derive(OpenApi)]
@@ -14,7 +14,7 @@ use super::{batches, health, history, notifications, status};
         description = "A durable notification queue. What is answered with 202 is on disk.",
     ),
     servers((url = "/")),
-    tags((name = "notifications"), (name = "batches"), (name = "store")),
+    tags((name = "notifications"), (name = "batches"), (name = "events"), (name = "store")),
     security((), ("token" = [])),
     modifiers(&Token),
     paths(
@@ -24,9 +24,12 @@ use super::{batches, health, history, notifications, status};
         notifications::steer::cancel,
         notifications::steer::requeue,
         batches::show,
+        events::watch,
         status::show,
         history::show,
+        metrics::show,
         health::live,
+        health::ready,
     )
 )]
 pub(super) struct Document;

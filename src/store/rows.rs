@@ -250,6 +250,8 @@ pub struct Space {
     pub size: u64,
     /// Bytes of the write-ahead log's file, used or kept for what comes.
     pub log: u64,
+    /// Whether that file system takes nothing: mounted so, or by itself after an error.
+    pub read_only: bool,
 }
 
 /// A process that lives and has announced itself: a daemon, or a pass that is at work.

@@ -1,6 +1,7 @@
 //! One event, as `events --json` and the live events write it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{mask, shape};
 use crate::model::{self, Cursor, EventKind, Id, Outcome, Reason, Status, Timestamp};
@@ -15,37 +16,48 @@ pub enum Sight {
 }
 
 /// Something that happened to a notification or to a channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Event {
     /// Where to go on after it; opaque.
     #[serde(serialize_with = "shape::word")]
+    #[schema(value_type = String)]
     pub cursor: Cursor,
     /// `enqueued`, `attempt`, `settled`, `held`, `released`, `cancelled`, `requeued`, `expired` or `alert`.
     #[serde(rename = "type", serialize_with = "shape::word")]
+    #[schema(value_type = String)]
     pub kind: EventKind,
     /// The notification, or null when a whole channel is meant.
+    #[schema(required)]
     pub id: Option<Id>,
     /// Its channel.
     pub channel: String,
     /// Where the notification stood then, or null for a channel.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub status: Option<Status>,
     /// When it happened.
     #[serde(serialize_with = "shape::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Who is told, or null for a channel.
+    #[schema(required)]
     pub recipient: Option<String>,
     /// The notification's batch, or null.
+    #[schema(required)]
     pub batch_id: Option<Id>,
     /// Which attempt, from 1; null for what is none.
+    #[schema(required)]
     pub attempt: Option<u32>,
     /// `sent`, `deferred`, `rejected` or `unknown` for an attempt that ended; else null.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub outcome: Option<Outcome>,
     /// Why, in a bounded word, or null.
     #[serde(serialize_with = "shape::option_word")]
+    #[schema(value_type = Option<String>, required)]
     pub reason: Option<Reason>,
     /// Why a channel is held, in the words of who holds it, or null.
+    #[schema(required)]
     pub detail: Option<String>,
 }
 

@@ -9,6 +9,7 @@ pub mod http_sink;
 pub mod mail_server;
 pub mod queue;
 pub mod redis_server;
+pub mod small_disk;
 pub mod smtp_peer;
 pub mod webhooks;
 

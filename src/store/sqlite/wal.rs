@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::model::Timestamp;
 use crate::store::Space;
@@ -122,5 +122,10 @@ pub(super) fn path(database: &Path) -> PathBuf {
 pub(super) fn space(database: &Path) -> io::Result<Space> {
     let disk = statvfs(database)?;
     let of = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-    Ok(Space { free: of(disk.f_bavail), size: of(disk.f_blocks), log: bytes(database) })
+    Ok(Space {
+        free: of(disk.f_bavail),
+        size: of(disk.f_blocks),
+        log: bytes(database),
+        read_only: disk.f_flag.contains(StatVfsMountFlags::RDONLY),
+    })
 }

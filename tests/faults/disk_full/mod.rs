@@ -8,7 +8,6 @@
 //! and could not put on record must go out twice, and the bench must see it.
 
 mod crowd;
-mod small_disk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,11 +18,11 @@ use std::time::Duration;
 use notifyctl::model::Status;
 
 use self::crowd::{Crowd, Seen, shut_out_pass};
-use self::small_disk::SmallDisk;
 use crate::finding::Finding;
 use crate::ground::{Extent, Ground};
 use crate::receiver::Receiver;
 use crate::support::Sandbox;
+use crate::support::small_disk::{self, SmallDisk};
 
 /// The size of the disk: for the short form, and for the whole one, in which more is enqueued.
 const DISK: (u64, u64) = (6 << 20, 40 << 20);

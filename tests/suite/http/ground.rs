@@ -1,6 +1,6 @@
 //! A daemon that takes requests, and curl.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -66,8 +66,16 @@ impl Ground {
         Self::with(http, "[daemon]\nroles = \"http\"\n")
     }
 
+    /// One that only accepts, whose store lies on the disk where `parent` is.
+    pub fn within(parent: &Path) -> Self {
+        Self::on(Sandbox::within(parent), "", "[daemon]\nroles = \"http\"\n")
+    }
+
     fn with(http: &str, rest: &str) -> Self {
-        let sandbox = Sandbox::new();
+        Self::on(Sandbox::new(), http, rest)
+    }
+
+    fn on(sandbox: Sandbox, http: &str, rest: &str) -> Self {
         sandbox.configure(&(config(&sandbox, http) + rest));
         let daemon = Daemon::start(&sandbox);
         Self { sandbox, daemon }

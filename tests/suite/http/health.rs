@@ -1,12 +1,15 @@
 //! Whether the daemon lives and can work, its numbers, and the papers that are made for them.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use super::ground::Ground;
+use super::ground::{Ground, socket};
 use crate::support::daemon::until;
 use crate::support::redis_server::RedisServer;
+use crate::support::small_disk::{ReadOnly, SmallDisk, may_mount};
 
 fn etc(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("etc").join(name)
@@ -79,6 +82,85 @@ fn it_is_ready_while_the_store_can_be_written() {
     assert_eq!(ground.ask("/healthz", &[]).status, 200, "it lives all the same");
     lock.execute_batch("ROLLBACK").expect("unlock");
     until("ready again", || ground.ask("/readyz", &[]).status == 200);
+}
+
+/// Why it is not ready, in words; none when it is.
+fn reasons(ground: &Ground) -> Vec<String> {
+    let answer = ground.ask("/readyz", &[]);
+    let told = answer.json();
+    let reasons = told["reasons"].as_array().cloned().unwrap_or_default();
+    assert_eq!(
+        (answer.status == 200, told["ready"].as_bool()),
+        (reasons.is_empty(), Some(reasons.is_empty()))
+    );
+    reasons.iter().map(|reason| reason.as_str().expect("words").to_owned()).collect()
+}
+
+#[test]
+fn it_is_not_ready_while_the_disk_is_full_or_takes_nothing() {
+    if !may_mount() {
+        // Only root can have a disk of its own.
+        return;
+    }
+    let disk = SmallDisk::mount(16 << 20);
+    let ground = Ground::within(disk.path());
+    assert_eq!(reasons(&ground), [""; 0]);
+    disk.fill();
+    assert_eq!(reasons(&ground), ["the disk of the store is full"]);
+    disk.empty();
+    assert_eq!(reasons(&ground), [""; 0]);
+    // As a system does it after an error of the disk.
+    let covered = ReadOnly::cover(disk.path());
+    assert_eq!(reasons(&ground), ["the file system of the store is read-only"]);
+    drop(covered);
+    assert_eq!(reasons(&ground), [""; 0]);
+}
+
+#[test]
+fn it_is_not_ready_while_it_drains() {
+    let ground = Ground::accepting("");
+    let mut asks = std::os::unix::net::UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+    // Its request has begun: it is waited for.
+    asks.write_all(b"GET /readyz HTTP/1.1\r\n").expect("write");
+    until("it is taken", || {
+        std::thread::sleep(Duration::from_millis(100));
+        ground.ask("/healthz", &[]).status == 200
+    });
+    ground.daemon.signal("-TERM");
+    ground.daemon.hears("STOPPING=1");
+    until("no more are taken", || !socket(&ground.sandbox).exists());
+    asks.write_all(b"Host: localhost\r\n\r\n").expect("write");
+    let mut answer = String::new();
+    asks.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.ends_with("{\"ready\":false,\"reasons\":[\"it is draining\"]}"), "{answer}");
+    assert_eq!(ground.daemon.ended(), Some(0));
+}
+
+/// strace holds the thread of the sending loop, and none of the others, for longer than the loop may be silent.
+#[test]
+fn it_is_not_ready_while_the_sending_loop_stands_still() {
+    let ground = Ground::new("");
+    assert_eq!(reasons(&ground), [""; 0]);
+    let holds = Command::new("strace")
+        .args(["--quiet=all", "--trace=epoll_wait,epoll_pwait", "--output=/dev/null"])
+        .args(["--inject=epoll_wait,epoll_pwait:delay_exit=60s", "--attach", &ground.daemon.id().to_string()])
+        .spawn();
+    let mut holds = holds.expect("run strace");
+    let began = Instant::now();
+    let why = loop {
+        match &reasons(&ground)[..] {
+            [] => assert!(began.elapsed() < Duration::from_secs(60), "it is ready for a minute"),
+            why => break why.to_owned(),
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert!(why.len() == 1 && why[0].starts_with("the sending loop gave no sign of life for 3"), "{why:?}");
+    // TERM, so that it lets go.
+    let kill = Command::new("kill").arg(holds.id().to_string()).status();
+    assert!(kill.expect("run kill").success());
+    holds.wait().expect("its end");
+    until("ready again", || reasons(&ground).is_empty());
 }
 
 /// The names of numbers that a text speaks of, without what a histogram appends.

@@ -1,4 +1,4 @@
-//! A disk of a few mebibytes that a scenario can fill: a tmpfs of its own.
+//! A disk of a few mebibytes that a test can fill, or that takes nothing: a tmpfs of its own.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -52,6 +52,29 @@ impl Drop for SmallDisk {
         let unmount = Command::new("umount").arg("--lazy").arg(self.folder.path()).status();
         let gone = unmount.is_ok_and(|status| status.success());
         assert!(gone || thread::panicking(), "umount {}", self.folder.path().display());
+    }
+}
+
+/// A folder that takes nothing, over one of the same that does; whoever has opened a file there before does not see it.
+pub struct ReadOnly<'a>(&'a Path);
+
+impl<'a> ReadOnly<'a> {
+    /// Lays it over the folder. Panics when that is not allowed.
+    pub fn cover(folder: &'a Path) -> Self {
+        let mount = |how: &[&str]| {
+            let made = Command::new("mount").args(how).arg(folder).status();
+            assert!(made.expect("mount, of util-linux").success(), "mount {how:?}");
+        };
+        mount(&["--bind", folder.to_str().expect("UTF-8")]);
+        mount(&["-o", "remount,bind,ro"]);
+        Self(folder)
+    }
+}
+
+impl Drop for ReadOnly<'_> {
+    fn drop(&mut self) {
+        let unmount = Command::new("umount").arg("--lazy").arg(self.0).status();
+        assert!(unmount.is_ok_and(|status| status.success()) || thread::panicking(), "umount");
     }
 }
 
