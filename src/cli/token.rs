@@ -11,7 +11,7 @@ use crate::model::{Id, Timestamp, line_problems};
 use crate::secret::token::{Fingerprint, draw, join};
 use crate::secret::{ExposeSecret, SecretString};
 use crate::store::{Access, NewToken, Store, Token};
-use crate::{units, wire};
+use crate::{http, units, wire};
 
 /// Make, list and revoke tokens for HTTP
 ///
@@ -97,6 +97,7 @@ fn create(
     };
     let mut store = context.store(Access::Create)?;
     let id = store.create_token(&new)?;
+    audit("token create", id, &new.name, scopes);
     let token = join(id, &secret);
     if json {
         context.out.json(&shape(&read(&*store, id)?, now, Some(&token)))?;
@@ -175,10 +176,24 @@ fn revoke(context: &mut Context, id: Id) -> Result<Exit, Error> {
     let now = context.now();
     let mut store = context.store(Access::Existing)?;
     let token = read(&*store, id)?;
-    if !store.revoke_token(now, id)? {
+    if store.revoke_token(now, id)? {
+        audit("token revoke", id, &token.name, token.scopes);
+    } else {
         say(format_args!("token {id} ({}) was revoked before", one_line(&token.name)));
     }
     Ok(Exit::Ok)
+}
+
+/// A line in the log, as for the acts of an administrator over HTTP: who did what to which token.
+fn audit(act: &'static str, id: Id, name: &str, scopes: Scopes) {
+    log::info!(
+        target: http::AUDIT_TARGET,
+        by = format!("uid {}", rustix::process::getuid().as_raw()).as_str(),
+        ids = id,
+        name = name,
+        scopes:% = scopes;
+        "{act}"
+    );
 }
 
 fn shape(token: &Token, now: Timestamp, secret: Option<&SecretString>) -> wire::Token {

@@ -70,6 +70,30 @@ fn a_list_tells_who_may_what_until_when() {
 }
 
 #[test]
+fn who_made_and_who_revoked_a_token_is_on_record() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.path().join("log");
+    let configure = |level: &str| {
+        sandbox.configure(&format!("[log]\nlevel = \"{level}\"\nfile = \"{}\"\n", log.display()));
+    };
+    let by = format!("by=\"uid {}\"", rustix::process::getuid().as_raw());
+    configure("error");
+    let token = create(&sandbox, &["--name", "web shop", "--scope", "enqueue,read"]);
+    sandbox.ok(&["token", "revoke", "1"]);
+    // It was revoked before, and nothing has changed.
+    sandbox.ok(&["token", "revoke", "1"]);
+    let said = std::fs::read_to_string(&log).expect("the log");
+    let lines: Vec<_> =
+        said.lines().map(|line| line.split_once(" INFO audit ").expect("an audit line").1).collect();
+    let rest = format!("{by} ids=1 name=\"web shop\" scopes=enqueue,read");
+    assert_eq!(lines, [format!("token create {rest}"), format!("token revoke {rest}")]);
+    assert!(!said.contains(token.rsplit_once('_').expect("a secret").1), "{said}");
+    configure("off");
+    create(&sandbox, &["--name", "x", "--scope", "read"]);
+    assert_eq!(std::fs::read_to_string(&log).expect("the log"), said);
+}
+
+#[test]
 fn revoking_is_for_ever_and_says_what_it_did() {
     let sandbox = Sandbox::new();
     assert!(sandbox.fails(66, &["token", "revoke", "1"]).contains("there is no store yet"));
