@@ -62,7 +62,11 @@ pub fn run(config: Config, handed: Handed, reload: &Reload) -> Result<(), Error>
         .enable_all()
         .build()
         .map_err(|error| Error::system("start the runtime", error))?;
-    let outcome = runtime.block_on(async { Daemon::start(config, handed).await?.conduct(reload).await });
+    let outcome = runtime.block_on(async {
+        let daemon = Daemon::start(config, handed).await?;
+        // One that never began is told by whoever started it alone.
+        daemon.conduct(reload).await.inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
+    });
     // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled.
     runtime.shutdown_background();
     outcome
@@ -106,9 +110,15 @@ impl Daemon {
         } else {
             daemon.presence = Some(daemon.runs.appear(&daemon.store).await?.0);
         }
-        let store = daemon.config.store.url.to_string();
         let roles = daemon.config.daemon.roles_text();
-        log::info!(target: LOG_TARGET, roles = roles.as_str(), store = store.as_str(); "started");
+        log::info!(
+            target: LOG_TARGET,
+            version = env!("CARGO_PKG_VERSION"),
+            roles = roles.as_str(),
+            store = daemon.config.store.url.to_string().as_str(),
+            channels = names(&daemon.config).as_str();
+            "started"
+        );
         manager.ready(&format!("running: {roles}"));
         Ok(daemon)
     }
@@ -131,7 +141,7 @@ impl Daemon {
             tokio::select! {
                 signal = self.signals.next() => match signal {
                     Signal::Reload => self.reload(reload).await,
-                    Signal::Stop => return self.stop().await,
+                    Signal::Stop(name) => return self.stop(name).await,
                 },
                 (claims, ended) = self.runs.ended() => match ended {
                     Err(error) if claims => return Err(Error::Delivery(error)),
@@ -195,8 +205,8 @@ impl Daemon {
     }
 
     /// Drains, within the bound; a second signal cuts it short.
-    async fn stop(mut self) -> Result<(), Error> {
-        log::info!(target: LOG_TARGET, "draining");
+    async fn stop(mut self, signal: &'static str) -> Result<(), Error> {
+        log::info!(target: LOG_TARGET, signal; "draining");
         self.manager.stopping();
         self.runs.drain();
         let bound = self.config.daemon.drain;
@@ -210,7 +220,8 @@ impl Daemon {
                 (_, ended) = self.runs.ended() => {
                     outcome = outcome.and(ended.map(drop).map_err(Error::Delivery));
                 }
-                signal = self.signals.next() => if signal == Signal::Stop {
+                again = self.signals.next() => if let Signal::Stop(name) = again {
+                    log::warn!(target: LOG_TARGET, signal = name; "abandoning what is under way");
                     self.runs.abandon();
                     answering = None;
                 },
@@ -219,7 +230,18 @@ impl Daemon {
         if let Some(maintenance) = self.maintenance.take() {
             maintenance.stop().await;
         }
-        log::info!(target: LOG_TARGET, "ended");
+        log::info!(target: LOG_TARGET, signal; "ended");
         outcome
     }
+}
+
+/// The channels by their names, for one line.
+fn names(config: &Config) -> String {
+    const SHOWN: usize = 20;
+    let mut names: Vec<_> = config.channels.keys().take(SHOWN).cloned().collect();
+    match config.channels.len() - names.len() {
+        0 => {}
+        more => names.push(format!("and {more} more")),
+    }
+    names.join(",")
 }

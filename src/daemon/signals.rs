@@ -7,8 +7,8 @@ use tokio::signal::unix::{self, SignalKind};
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// TERM or INT.
-    Stop,
+    /// To end: TERM or INT, by its name.
+    Stop(&'static str),
     /// HUP.
     Reload,
 }
@@ -33,8 +33,8 @@ impl Signals {
     /// The next one. Nothing is lost when it is not waited for.
     pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => Signal::Stop,
-            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.terminate.recv() => Signal::Stop("TERM"),
+            _ = self.interrupt.recv() => Signal::Stop("INT"),
             _ = self.hangup.recv() => Signal::Reload,
         }
     }

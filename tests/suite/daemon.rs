@@ -53,6 +53,26 @@ fn its_sending_loop_feeds_the_watchdog() {
     Daemon::start(&sandbox).hears("WATCHDOG=1");
 }
 
+/// Takes as long as two signs of life: twenty seconds.
+#[test]
+fn its_watchdog_is_fed_while_somebody_else_writes_for_longer_than_it_waits() {
+    let sandbox = sandbox(&format!("busy_timeout = \"1s\"\n{}", running("run", "exit 0")));
+    let daemon = Daemon::start(&sandbox);
+    let id = sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "--in", "1s", "hello"]);
+    let lock = rusqlite::Connection::open(sandbox.db()).expect("open");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("somebody's batch");
+    let began = std::time::Instant::now();
+    // What it gave at its start may still wait to be heard.
+    while began.elapsed() < Duration::from_secs(15) {
+        daemon.hears("WATCHDOG=1");
+    }
+    assert_eq!(status_of(&sandbox, id.trim()), "pending");
+    lock.execute_batch("ROLLBACK").expect("its end");
+    until("sent", || status_of(&sandbox, id.trim()) == "sent");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
 #[test]
 fn a_signal_ends_it_when_what_is_under_way_has_ended_and_the_rest_goes_back() {
     let sandbox = sandbox("");
@@ -165,6 +185,47 @@ fn two_daemons_and_a_pass_on_one_store_send_each_notification_once() {
     got.sort_unstable();
     assert_eq!(got, ids.iter().map(|id| id.parse().expect("an id")).collect::<Vec<i64>>());
     drop(daemons);
+}
+
+/// Runs it at the level that is configured, until a signal ends it; gives what it logged.
+fn logged(sandbox: &Sandbox, signal: &str) -> String {
+    let mut command = sandbox.notifyctl();
+    let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
+    command.arg("daemon").env("NOTIFYCTL_HTTP__LISTEN", "127.0.0.1:0").stderr(stderr);
+    let mut process = command.spawn().expect("start the daemon");
+    until("it has begun", || log(sandbox).contains("started"));
+    let kill = std::process::Command::new("kill").args([signal, &process.id().to_string()]).status();
+    assert!(kill.expect("run kill").success());
+    assert!(process.wait().expect("its end").success());
+    log(sandbox)
+}
+
+#[test]
+fn at_the_default_level_it_says_where_it_is_what_it_does_and_why_it_ended() {
+    let run = running("run", "exit 0") + &running("mail", "exit 0");
+    let with = sandbox(&run);
+    let lines = logged(&with, "-TERM");
+    let lines: Vec<_> =
+        lines.lines().map(|line| line.split_once(" INFO daemon ").expect("a line of its own").1).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].starts_with("listening address=127.0.0.1:"), "{lines:?}");
+    let started = format!(
+        "started version={} roles=\"http, sender, maintenance\" store=sqlite://{} channels=mail,outbox,run",
+        env!("CARGO_PKG_VERSION"),
+        with.db().display()
+    );
+    assert_eq!(lines[1..], [&*started, "draining signal=TERM", "ended signal=TERM"]);
+
+    with.configure(&format!("[log]\nformat = \"json\"\n[daemon]\nroles = \"sender\"\n{run}"));
+    let lines = logged(&with, "-INT");
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let told: Vec<_> = lines.iter().map(|line| line["message"].as_str().expect("words")).collect();
+    assert_eq!(told, ["started", "draining", "ended"]);
+    assert_eq!((&lines[0]["roles"], &lines[2]["signal"]), (&"sender".into(), &"INT".into()));
+
+    with.configure(&format!("[log]\nlevel = \"error\"\n{run}"));
+    assert!(logged(&with, "-TERM").contains("INFO daemon ended"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use log::LevelFilter;
 use super::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Log, LogFormat};
-use crate::{http, wire};
+use crate::{daemon, http, wire};
 use file::LogFile;
 
 /// What our own targets start with; other crates log under their own names.
@@ -74,10 +74,12 @@ fn filters(log: &Log, level: Option<LevelFilter>) -> Result<Vec<(Option<String>,
             target => filters.push((target, level)),
         }
     }
-    let audit = Some(http::AUDIT_TARGET.to_owned());
-    if filters[0].1 != LevelFilter::Off && filters.iter().all(|(target, _)| *target != audit) {
-        // Who steered what is on record however little else is.
-        filters.push((audit, LevelFilter::Info));
+    // However little else is on record: who steered what, and when a daemon began and ended, where, and why.
+    for target in [http::AUDIT_TARGET, daemon::LOG_TARGET] {
+        let named = filters.iter().any(|(named, _)| named.as_deref() == Some(target));
+        if !named && (LevelFilter::Error..LevelFilter::Info).contains(&filters[0].1) {
+            filters.push((Some(target.to_owned()), LevelFilter::Info));
+        }
     }
     Ok(filters)
 }
