@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::secret::Source;
+use crate::tls::Trust;
 
 /// How a cache is reached and kept.
 #[derive(Debug, Clone)]
@@ -41,6 +42,17 @@ impl Options {
     pub const TIMEOUT: Duration = Duration::from_millis(60);
     /// For how long Redis is left alone.
     pub const PAUSE: Duration = Duration::from_secs(5);
+
+    /// What would keep a daemon from using it, each with its key; reads secrets and certificates, and connects nowhere.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let tls = matches!(self.place.way, Way::Tcp { tls: true, .. });
+        let trust = Trust::new(self.ca_file.as_deref());
+        let trust = trust.and_then(|trust| if tls { trust.verifying().map(drop) } else { Ok(()) });
+        let password = self.password.as_ref().map_or(Ok(()), |source| source.read().map(drop));
+        let trust = trust.err().map(|what| ("ca_file", what));
+        trust.into_iter().chain(password.err().map(|error| ("password", error.to_string()))).collect()
+    }
 }
 
 /// Where a Redis is: `redis://HOST:PORT/DB`, `rediss://HOST:PORT/DB` (TLS) or `unix:///PATH?db=DB`.

@@ -96,6 +96,37 @@ fn a_variable_that_cannot_be_meant_is_named() {
 }
 
 #[test]
+fn a_cache_that_no_daemon_could_use_is_found_before_one_is_started() {
+    for (cache, says) in [
+        ("url = \"http://localhost\"", "cache.url"),
+        ("url = \"rediss://localhost\"\nca_file = \"/nowhere.pem\"", "notifyctl.toml:5: cache.ca_file: "),
+        (
+            "url = \"redis://localhost\"\nuser = \"web\"\npassword_file = \"/nowhere\"",
+            "notifyctl.toml:6: cache.password_file: ",
+        ),
+        ("url = \"redis://localhost\"\nuser = \"web\"", "cache.user"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.configure(&format!("[cache]\n{cache}\n"));
+        let stderr = said(&sandbox, &sandbox.fails(78, &["config", "check"]));
+        assert!(stderr.contains(says), "{cache}: {stderr}");
+        assert!(stderr.contains("cache cannot be used as configured") || stderr.contains("hint"), "{stderr}");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[cache]\nurl = \"redis://127.0.0.1:1\"\n[http]\nsocket_users = \"nobody-of-this-name:read\"\n",
+    );
+    let stderr = sandbox.fails(78, &["config", "check"]);
+    assert!(stderr.contains("http.socket_users: user `nobody-of-this-name`"), "{stderr}");
+    // Nobody listens there, which nobody asks; nothing is made.
+    sandbox.configure("[cache]\nurl = \"redis://127.0.0.1:1\"\n");
+    assert!(sandbox.ok(&["config", "check"]).contains("cache: redis://127.0.0.1:1/0\n"));
+    let left: Vec<_> =
+        fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notifyctl.toml"]);
+}
+
+#[test]
 fn a_file_that_is_named_and_missing_is_an_error() {
     let sandbox = Sandbox::new();
     let missing = sandbox.path().join("missing.toml");

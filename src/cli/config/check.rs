@@ -5,7 +5,6 @@ use std::path::Path;
 
 use log::LevelFilter;
 
-use crate::channel::BuildError;
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit, logging};
 use crate::config::{Config, Effective, Entry, Log, LogFormat, Origin};
@@ -20,21 +19,39 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     let effective = Effective::load(file.as_deref())?;
     for (name, channel) in &config.channels {
         if let Err(error) = channel.options.build(name) {
-            say(located(&error, &effective));
+            let told = located(&["channels", &error.channel], error.key, &error.what, &effective);
+            say(told.unwrap_or_else(|| error.to_string()));
             wrong += 1;
         }
+    }
+    // As the daemon builds them; Redis itself is not asked.
+    let cache = config.cache.as_ref().map_or_else(Vec::new, |cache| cache.problems());
+    let wrong_beside = cache.iter().map(|(key, what)| ("cache", *key, what.clone()));
+    let wrong_beside: Vec<_> =
+        wrong_beside.chain(config.http.problems().map(|(key, what)| ("http", key, what))).collect();
+    for (table, key, what) in &wrong_beside {
+        let told = located(&[table], key, what, &effective);
+        say(told.unwrap_or_else(|| format!("{table}.{key}: {what}")));
     }
     warn_about_file(&effective);
     if let Some(path) = &config.log.file {
         warn_about_log(path);
     }
+    let mut unfit: Vec<&str> = wrong_beside.iter().map(|(table, ..)| *table).collect();
+    unfit.dedup();
     if wrong > 0 {
-        let what = if wrong == 1 { "a channel" } else { "some channels" };
-        return Err(Error::new(Exit::Config, format!("{what} cannot be used as configured")));
+        unfit.insert(0, if wrong == 1 { "a channel" } else { "some channels" });
+    }
+    if !unfit.is_empty() {
+        let what = format!("{} cannot be used as configured", unfit.join(" and "));
+        return Err(Error::new(Exit::Config, what));
     }
     let from = config.file.as_ref().map_or("no file, the defaults".into(), |path| path.display().to_string());
     context.out.line(format_args!("configuration: {from}"))?;
     context.out.line(format_args!("store: {}", config.store.url))?;
+    if let Some(cache) = &config.cache {
+        context.out.line(format_args!("cache: {}", cache.place))?;
+    }
     for (name, channel) in &config.channels {
         let default = if *name == config.defaults.channel { ", the default" } else { "" };
         context.out.line(format_args!("channel {name}: {}{default}", channel.options.kind()))?;
@@ -44,15 +61,13 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
 }
 
 /// The error with its place: a kind knows its options, not the key that was used for one (`url_file` for `url`).
-fn located(error: &BuildError, effective: &Effective) -> String {
+fn located(table: &[&str], key: &str, what: &str, effective: &Effective) -> Option<String> {
     let is_meant = |entry: &&Entry| {
-        entry.table == ["channels", &error.channel]
-            && entry.key.strip_prefix(error.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        entry.table == table
+            && entry.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     };
-    match effective.entries.iter().find(is_meant) {
-        Some(entry) => format!("{}: {}: {}", entry.origin, entry.path(), error.what),
-        None => error.to_string(),
-    }
+    let entry = effective.entries.iter().find(is_meant)?;
+    Some(format!("{}: {}: {what}", entry.origin, entry.path()))
 }
 
 /// A secret in a file that everybody can read is none, and what everybody can write runs anybody's programs.
