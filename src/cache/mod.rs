@@ -65,6 +65,8 @@ pub enum Key {
     Masked(Id),
     /// The whole store at a glance; the number tells apart what differs by configuration.
     Status(u64),
+    /// The same without what may hold personal data.
+    MaskedStatus(u64),
 }
 
 impl Key {
@@ -80,6 +82,7 @@ impl fmt::Display for Key {
             Self::Notification(id) => write!(f, "n:{id}"),
             Self::Masked(id) => write!(f, "m:{id}"),
             Self::Status(which) => write!(f, "s:{which:x}"),
+            Self::MaskedStatus(which) => write!(f, "t:{which:x}"),
         }
     }
 }

@@ -86,9 +86,12 @@ impl Source for Answers {
                 };
                 loaded(&shown, keep).map(Some)
             }
-            Key::Status(_) => {
+            Key::Status(_) | Key::MaskedStatus(_) => {
                 let (rules, now) = (self.rules.get(), SystemClock.now());
-                let status = self.readers.call(move |reader| rules.status(reader, now)).await??;
+                let mut status = self.readers.call(move |reader| rules.status(reader, now)).await??;
+                if let Key::MaskedStatus(_) = key {
+                    status.mask();
+                }
                 loaded(&status, Keep::Moment).map(Some)
             }
         }

@@ -4,6 +4,7 @@
 //! address, for it tells an operator whose mail server refuses.
 
 use super::notification::{Notification, Summary};
+use super::status::Status;
 
 /// What stands for something that is not shown.
 pub const MASKED: &str = "***";
@@ -34,6 +35,20 @@ impl Notification {
         for attempt in &mut self.history {
             attempt.detail = MASKED.to_owned();
             mask_some(&mut attempt.late);
+        }
+    }
+}
+
+impl Status {
+    /// Leaves out the words of the other side, which may repeat who is told, and those of whoever holds a channel.
+    pub fn mask(&mut self) {
+        for channel in self.channels.values_mut() {
+            if let Some(hold) = &mut channel.held {
+                hold.reason = MASKED.to_owned();
+            }
+            if let Some(trouble) = &mut channel.trouble {
+                mask_some(&mut trouble.detail);
+            }
         }
     }
 }

@@ -8,3 +8,4 @@ mod health;
 mod page;
 mod posting;
 mod refusing;
+mod scopes;
