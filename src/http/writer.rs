@@ -2,11 +2,12 @@
 //!
 //! Nothing lingers: who comes alone is committed at once, and what comes meanwhile goes with the next.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::problem::{Problem, stopped};
+use super::problem::{Problem, defect, stopped};
 use super::{Bell, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{self, ErrorKind, Portion, Store, Taken};
@@ -36,7 +37,11 @@ impl Writer {
         let (queue, mut waiting) = mpsc::channel(QUEUE);
         thread::Builder::new().name("http-writer".into()).spawn(move || {
             while let Some(first) = waiting.blocking_recv() {
-                round(&mut *store, first, &mut waiting, &bell);
+                // Whoever waits for it is told that this is a defect; what was begun is rolled back, and the next one is served.
+                let round = AssertUnwindSafe(|| round(&mut *store, first, &mut waiting, &bell));
+                if catch_unwind(round).is_err() {
+                    log::error!(target: LOG_TARGET, "a request made the writing thread panic");
+                }
             }
         })?;
         Ok(Self { queue })
@@ -49,7 +54,7 @@ impl Writer {
             mpsc::error::TrySendError::Full(_) => Problem::later("too much waits to be written", 1),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        Ok(answered.await.map_err(|_| stopped())??)
+        Ok(answered.await.map_err(|_| defect())??)
     }
 
     /// Runs `call` on the thread. A caller that stops waiting does not undo it.
@@ -63,7 +68,7 @@ impl Writer {
             let _ = answer.send(call(store));
         }));
         self.queue.send(call).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())
+        answered.await.map_err(|_| defect())
     }
 }
 

@@ -165,7 +165,7 @@ impl Page<'_> {
     fn enqueued(&mut self, to: Id) -> rusqlite::Result<bool> {
         let from = self.next.enqueued;
         let (from, last) = match self.filter.id {
-            Some(id) => (from.max(id - 1), to.min(id)),
+            Some(id) => (from.max(id.saturating_sub(1)), to.min(id)),
             None => (from, to),
         };
         if from < last && self.filter.may_mean(EventKind::Enqueued, self.filter.id, Some(Status::Pending)) {
