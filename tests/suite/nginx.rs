@@ -125,6 +125,68 @@ async fn client(client: Client, url: String, token: String, n: usize, answered: 
     ids
 }
 
+/// What curl is answered through nginx, head and all.
+fn curl(nginx: &Nginx, path: &str, args: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["--silent", "--insecure", "--include", "--no-buffer", "--http1.1", "--max-time", "5"])
+        .args(args)
+        .arg(nginx.url(path))
+        .output()
+        .expect("run curl");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn events_come_through_nginx_as_they_happen_and_the_numbers_stay_on_this_host() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[daemon]\nroles = \"http\"\n[http]\nproxies = [\"127.0.0.1\"]\n");
+    let token = sandbox.ok(&["token", "create", "--name", "board", "--scope", "read"]);
+    let bearer = format!("Authorization: Bearer {}", token.trim_end());
+    let daemon = Daemon::start(&sandbox);
+    let port = daemon.address().port();
+    let nginx = Nginx::start(sandbox.path(), &[port; 3]);
+    let upgrade = [
+        "-H",
+        &bearer,
+        "-H",
+        "Connection: Upgrade",
+        "-H",
+        "Upgrade: websocket",
+        "-H",
+        "Sec-WebSocket-Version: 13",
+        "-H",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let stream = ["-H", &*bearer, "-H", "Accept: text/event-stream"];
+    // Each is told within its five seconds, so nothing on the way keeps it back.
+    let told = std::thread::scope(|scope| {
+        let watchers = [&upgrade[..], &stream].map(|args| scope.spawn(|| curl(&nginx, "/v1/events", args)));
+        std::thread::sleep(Duration::from_secs(2));
+        sandbox.ok(&["enqueue", "--to", "ann@example.org", "hello"]);
+        watchers.map(|watcher| watcher.join().expect("what it was told"))
+    });
+    for (told, status) in told.iter().zip(["101 Switching Protocols", "200 OK"]) {
+        assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{told}");
+        assert!(told.contains("\"type\":\"enqueued\",\"id\":1,"), "{told}");
+    }
+    assert!(
+        told[0].contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+            || told[0].contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        "{}",
+        told[0]
+    );
+    // The numbers are for this host, whatever token is shown. Another address of its own stands for the world.
+    let own = curl(&nginx, "/metrics", &["-H", &bearer]);
+    assert!(own.starts_with("HTTP/1.1 200 ") && own.contains("notifyctl_accepted_total"), "{own}");
+    let world = curl(&nginx, "/metrics", &["-H", &bearer, "--interface", "127.0.0.2"]);
+    assert!(world.starts_with("HTTP/1.1 403 ") && !world.contains("notifyctl_"), "{world}");
+    let other = curl(&nginx, "/healthz", &["--interface", "127.0.0.2"]);
+    assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
+    // A token is asked for as everywhere: what nginx passes on is no local program.
+    assert!(curl(&nginx, "/v1/status", &[]).starts_with("HTTP/1.1 401 "));
+    drop(daemon);
+}
+
 #[test]
 fn killing_one_of_three_daemons_behind_nginx_loses_nothing_and_nobody_sees_it() {
     let sandbox = Sandbox::new();
