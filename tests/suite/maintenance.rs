@@ -2,13 +2,15 @@
 //! copies of the store.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
 use crate::daemon::{enqueue, log, running};
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
+use crate::support::queue::Queue;
 
 /// Looks once, by a clock that shows this instant (seconds since 1970) in this zone.
 fn look_at(sandbox: &Sandbox, zone: &str, instant: i64) {
@@ -113,6 +115,86 @@ fn copies_are_made_whole_once_a_day_and_the_oldest_ones_go() {
         .query_row("SELECT count(*) FROM notifications WHERE id = ?1", [&id], |row| row.get(0))
         .expect("read");
     assert_eq!(found, 1);
+}
+
+#[test]
+fn a_copy_of_a_store_that_is_written_all_the_time_is_whole_and_delays_nobody() {
+    // Beyond what any write waits for, on a machine that has better things to do.
+    const LAG: Duration = Duration::from_secs(2);
+    let sandbox = Sandbox::new();
+    let to = sandbox.path().join("copies");
+    let run = running("run", "exit 0");
+    sandbox
+        .configure(&format!("[daemon]\nroles = \"maintenance\"\n[backup]\nto = \"{}\"\n{run}", to.display()));
+    let mut queue = Queue::new(&sandbox);
+    for _ in 0..20 {
+        queue.batch("run", 1_000);
+    }
+    let before = sandbox.accepted();
+    let stop = AtomicBool::new(false);
+    let (longest, while_copied) = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let (mut longest, mut written) = (Duration::ZERO, 0_u64);
+            while !stop.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                queue.pending("run", "ops");
+                longest = longest.max(began.elapsed());
+                written += 1;
+            }
+            (longest, written)
+        });
+        let daemon = Daemon::start(&sandbox);
+        until("a copy is made", || log(&sandbox).contains("maintenance: made a backup"));
+        stop.store(true, Ordering::Relaxed);
+        drop(daemon);
+        writer.join().expect("it writes")
+    });
+    assert!(while_copied > 10, "{while_copied} were written meanwhile");
+    assert!(longest < LAG, "a write took {longest:?}");
+
+    // What was copied is a store of one moment, on which work goes on.
+    let copy = to.join(&names(&to)[0]);
+    sandbox.configure(&run);
+    let restored = |args: &[&str]| {
+        let mut command = sandbox.notifyctl();
+        let output = command.args(args).env("NOTIFYCTL_STORE__URL", format!("sqlite://{}", copy.display()));
+        let output = output.output().expect("run notifyctl");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    restored(&["db", "check"]);
+    let status: serde_json::Value = restored(&["status", "--json"]).parse().expect("JSON");
+    let accepted = status["accepted"].as_u64().expect("a number");
+    assert!((before..=before + while_copied).contains(&accepted), "{before} {accepted} {while_copied}");
+    let id = restored(&["enqueue", "--channel", "run", "--to", "ops", "hello"]);
+    assert_eq!(id.trim(), (accepted + 1).to_string());
+}
+
+/// The daemon's clock runs thirty times as fast, so that its minutes are seconds.
+#[test]
+fn while_nobody_writes_the_log_is_moved_into_the_database() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{}", running("run", "exit 0")));
+    let fast = [("LD_PRELOAD", faketime()), ("FAKETIME", "+0 x30".into()), ("NO_FAKE_STAT", "1".into())];
+    let fast = fast.each_ref().map(|(name, value)| (*name, value.to_str().expect("UTF-8")));
+    let daemon = Daemon::start_with(&sandbox, &fast);
+    enqueue(&sandbox, "run");
+    // What the file holds without its log.
+    let alone = sandbox.path().join("alone.db");
+    let held = || {
+        std::fs::copy(sandbox.db(), &alone).expect("copy");
+        let connection = Connection::open(&alone).expect("open");
+        let held = connection.query_row("SELECT count(*) FROM notifications", [], |row| row.get(0));
+        // Before the log was ever moved there is no such table.
+        held.unwrap_or(0_i64)
+    };
+    assert_eq!(held(), 0);
+    until("moved", || {
+        // Its signs of life come thirty times as fast too, and who does not hear them stops it.
+        daemon.hears("WATCHDOG=1");
+        held() == 1
+    });
+    drop(daemon);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Connections: slow ones, too many, the ends of the daemon, and who else listens there.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,6 +42,40 @@ fn who_says_nothing_is_hung_up_on_and_who_waits_gets_the_place() {
     for stream in &silent {
         assert_eq!(rest(stream), "");
     }
+}
+
+/// Takes as long as the head of a request may: thirty seconds.
+#[test]
+fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
+    const SLOW: usize = 40;
+    let ground = Ground::accepting(&format!("max_connections = {}", SLOW + 1));
+    let began = Instant::now();
+    let slow: Vec<_> = (0..SLOW).map(|_| connect(&ground)).collect();
+    let mut left: Vec<_> = slow.iter().collect();
+    for stream in &mut left {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").expect("write");
+        stream.set_nonblocking(true).expect("do not wait for it");
+    }
+    let mut first_gone = None;
+    while !left.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(90), "{} are still there", left.len());
+        // The place that is left is everybody else's.
+        if first_gone.is_none() {
+            assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
+        }
+        left.retain_mut(|stream| {
+            let is_there = stream.write_all(b"x").is_ok()
+                && stream.read(&mut [0; 512]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            if !is_there {
+                first_gone.get_or_insert(began.elapsed());
+            }
+            is_there
+        });
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let first_gone = first_gone.expect("all of them went");
+    assert!(first_gone > Duration::from_secs(25), "{first_gone:?}: a slow network is no attack");
+    assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
 }
 
 #[test]
