@@ -1,8 +1,8 @@
 //! Waiting until what was accepted is settled: `?wait=10s`.
 //!
 //! Each who waits looks for itself, at one row or one counter, at most every 250 ms. What the events are told from (`events::feed`)
-//! would be sooner by some milliseconds, but reads every event of the store on behalf of each: under load that is
-//! thousands of rows a second for somebody who waits for one.
+//! could be sooner, but has every event of the store read as long as one waits: under load that is everybody's, for somebody who
+//! waits for one of them.
 
 use std::time::Duration;
 
