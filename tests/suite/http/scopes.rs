@@ -23,7 +23,10 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("POST", "/v1/notifications/{id}/requeue", Some("admin")),
     ("GET", "/v1/batches/{id}", Some("read")),
     ("GET", "/v1/events", Some("read")),
+    ("GET", "/v1/history", Some("read")),
     ("GET", "/v1/status", Some("read")),
+    // The page holds nothing: what it shows it asks for with the token of whoever looks.
+    ("GET", "/", None),
 ];
 
 /// Every operation of the document: its method and its path.
