@@ -24,7 +24,7 @@ fn rest(mut stream: &TcpStream) -> String {
     let mut text = Vec::new();
     match stream.read_to_end(&mut text) {
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
         Err(error) => panic!("not closed: {error}"),
     }
     String::from_utf8_lossy(&text).into_owned()
