@@ -82,20 +82,20 @@ impl Asked {
     fn of(uri: &Uri) -> Result<Self, Problem> {
         let asked = Query::<Self>::try_from_uri(uri);
         let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
-        match asked.id {
-            Some(..=0) => Err(bad("id: is not a positive number")),
-            _ => Ok(asked),
+        match (asked.id, asked.last) {
+            (Some(..=0), _) => Err(bad("id: is not a positive number")),
+            (_, None | Some(1..=LAST)) => Ok(asked),
+            (_, Some(_)) => Err(bad(format!("last: is not between 1 and {LAST}"))),
         }
     }
 
     /// Where to begin: what the query says, or what a browser says that comes back; without either, from now on.
     async fn begin(&self, app: &App, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
         match (self.after(headers)?, self.last) {
-            (None, Some(last @ 1..=LAST)) => {
+            (None, Some(last)) => {
                 let end = app.readers.call(|reader| reader.cursor(None)).await??;
                 Ok(Some(end.back(last)))
             }
-            (None, Some(_)) => Err(bad(format!("last: is not between 1 and {LAST}"))),
             (after, _) => Ok(after),
         }
     }
@@ -148,7 +148,9 @@ pub(in crate::http) struct Page {
     get, path = "/v1/events", operation_id = "events", tag = "events",
     params(
         ("after" = Option<String>, Query, pattern = "^[0-9]+-[0-9]+$", description = "Behind this cursor; from now on unless said otherwise. A browser's `Last-Event-ID` wins over it"),
+        ("last" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Begin so many events before now, where no cursor says otherwise"),
         ("channel" = Option<String>, Query, description = "Of this channel"),
+        ("type" = Option<String>, Query, description = "Of one of these types, with commas between"),
         ("status" = Option<String>, Query, description = "That lead to one of these statuses, with commas between"),
         ("id" = Option<i64>, Query, minimum = 1, description = "Of this notification"),
     ),
