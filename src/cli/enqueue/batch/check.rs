@@ -1,8 +1,14 @@
-//! The first pass: is every row right? Reports those that are not, up to a stated count.
+//! The first pass: is every row right? Reports those that are not, up to a stated count. Rows are read ahead by a thread
+//! of its own.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, scope};
 
 use super::desk::Desk;
+use super::feed::{AHEAD, BYTES, ROWS, no_thread};
 use super::input::Input;
 use super::progress::Progress;
+use super::rows::Line;
 use crate::cli::enqueue::args::EnqueueArgs;
 use crate::cli::enqueue::problems::Clean;
 use crate::cli::output::say;
@@ -20,6 +26,12 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+/// Rows that were read, and how many bytes with them.
+struct Portion {
+    lines: Vec<Line>,
+    bytes: u64,
+}
+
 /// Reads the whole input.
 ///
 /// # Errors
@@ -30,24 +42,52 @@ pub fn check(desk: &mut Desk<'_>, input: &mut Input, args: &EnqueueArgs) -> Resu
     // Kept until the bar is gone; their number is limited.
     let mut reports = Vec::new();
     let mut progress = Progress::start("checking", input.size());
-    let mut rows = input.first()?;
-    while let Some(line) = rows.next().map_err(|error| error.of(&name))? {
-        tally.rows += 1;
-        progress.row(rows.bytes());
-        if let Err(problems) = desk.accept(line.row)? {
-            tally.wrong += 1;
-            if tally.wrong <= args.max_errors {
-                reports.extend(problems.iter().map(|problem| report(&name, line.number, problem)));
+    let read = scope(|scope| {
+        let (give, portions) = sync_channel(AHEAD);
+        let reader = Builder::new().name("rows".into()).spawn_scoped(scope, move || read(input, &give));
+        let reader = reader.map_err(|error| no_thread(&error))?;
+        for Portion { lines, bytes } in portions {
+            for line in lines {
+                tally.rows += 1;
+                progress.row(bytes);
+                if let Err(problems) = desk.accept(line.row)? {
+                    tally.wrong += 1;
+                    if tally.wrong <= args.max_errors {
+                        reports.extend(problems.iter().map(|problem| report(&name, line.number, problem)));
+                    }
+                }
             }
         }
-    }
-    tally.bytes = rows.bytes();
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    tally.bytes = read?;
     progress.end();
     reports.iter().for_each(say);
     if tally.wrong > args.max_errors {
         say(format_args!("… and {} more", tally.wrong - args.max_errors));
     }
     verdict(&name, tally, args)
+}
+
+/// Hands over all rows of `input`, and says how many bytes they are.
+fn read(input: &mut Input, give: &SyncSender<Portion>) -> Result<u64, Error> {
+    let name = input.name().to_owned();
+    let mut rows = input.first()?;
+    let (mut lines, mut bytes) = (Vec::with_capacity(ROWS), 0);
+    while let Some(line) = rows.next().map_err(|error| error.of(&name))? {
+        lines.push(line);
+        if lines.len() == ROWS || rows.bytes() - bytes >= BYTES as u64 {
+            bytes = rows.bytes();
+            let full = std::mem::replace(&mut lines, Vec::with_capacity(ROWS));
+            if give.send(Portion { lines: full, bytes }).is_err() {
+                // The desk has given up, and says why.
+                return Ok(bytes);
+            }
+        }
+    }
+    let bytes = rows.bytes();
+    let _ = give.send(Portion { lines, bytes });
+    Ok(bytes)
 }
 
 /// `people.csv:17: to: is missing`, as compilers say it.

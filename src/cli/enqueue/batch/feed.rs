@@ -14,11 +14,11 @@ use crate::store::Next;
 use crate::wire::row::NewRow;
 
 /// A portion is handed over when it holds so many rows, or so many bytes.
-const ROWS: usize = 256;
-const BYTES: usize = 256 << 10;
+pub const ROWS: usize = 256;
+pub const BYTES: usize = 256 << 10;
 
 /// Portions that wait for the store; with them one is made and one is taken in, each of at most one row above its limit.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 /// What is handed over.
 enum Portion {
@@ -59,8 +59,7 @@ impl Feed {
             reader.progress.end();
             read
         });
-        let reader =
-            reader.map_err(|error| Error::new(Exit::TempFail, format!("start a thread: {error}")))?;
+        let reader = reader.map_err(|error| no_thread(&error))?;
         Ok((Self { begin: Some(begin), portions, rows: Vec::new().into_iter(), row: None }, reader))
     }
 
@@ -144,6 +143,11 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// The system gives no thread.
+pub fn no_thread(error: &std::io::Error) -> Error {
+    Error::new(Exit::TempFail, format!("start a thread: {error}"))
 }
 
 fn changed(name: &str, how: &str) -> Error {
