@@ -75,6 +75,7 @@ impl FilterArgs {
             recipient: self.to,
             since: when("--since", &self.since)?,
             until: when("--until", &self.until)?,
+            retrying: false,
         })
     }
 }

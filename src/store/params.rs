@@ -98,6 +98,8 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Enqueued before.
     pub until: Option<Timestamp>,
+    /// Those alone that are tried again: pending, with a retry used up.
+    pub retrying: bool,
 }
 
 /// Which way a listing runs.

@@ -31,8 +31,8 @@ pub(in crate::http) struct Answer {
 }
 
 /// What can be asked with, in the order in which it is told.
-const PARAMETERS: [&str; 10] =
-    ["status", "channel", "batch", "user", "to", "since", "until", "limit", "order", "cursor"];
+const PARAMETERS: [&str; 11] =
+    ["status", "channel", "batch", "user", "to", "since", "until", "retrying", "limit", "order", "cursor"];
 
 /// Answers with what `notifyctl list --json` writes, one page at a time.
 #[utoipa::path(
@@ -45,6 +45,7 @@ const PARAMETERS: [&str; 10] =
         ("to" = Option<String>, Query, description = "To exactly this recipient"),
         ("since" = Option<String>, Query, description = "Enqueued at or after: a time, or a duration ago (`2h`)"),
         ("until" = Option<String>, Query, description = "Enqueued before: a time, or a duration ago"),
+        ("retrying" = Option<bool>, Query, description = "Those alone that are pending because an attempt failed"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "How many at most; 100 unless said otherwise"),
         ("order" = Option<String>, Query, description = "`newest` first (unless said otherwise), or `oldest`"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -91,6 +92,7 @@ fn read(given: &[(String, String)], now: Timestamp) -> Result<(Filter, Page), St
             "to" => filter.recipient = Some(value.clone()),
             "since" => filter.since = past()?,
             "until" => filter.until = past()?,
+            "retrying" => filter.retrying = value.parse().map_err(|_| wrong(&"is neither true nor false"))?,
             "cursor" => page.after = Some(number()?),
             "limit" => {
                 let limit = usize::try_from(number()?).ok().filter(|limit| *limit <= Page::LIMIT);

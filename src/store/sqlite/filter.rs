@@ -28,6 +28,12 @@ impl Conditions {
         conditions.add("recipient = ?4", "?4", filter.recipient.clone().map(Value::from));
         conditions.add("created_at >= ?5", "?5", filter.since.map(|at| at.0.into()));
         conditions.add("created_at < ?6", "?6", filter.until.map(|at| at.0.into()));
+        if filter.retrying {
+            // The condition of the index of what is pending, which knows the retries: nothing settled is looked at.
+            conditions.text.push_str(
+                " AND id IN (SELECT id FROM notifications WHERE status = 'pending' AND (retries > 0))",
+            );
+        }
         match after {
             Some((Order::NewestFirst, id)) => conditions.add("id < ?7", "?7", Some(id.into())),
             Some((Order::OldestFirst, id)) => conditions.add("id > ?7", "?7", Some(id.into())),

@@ -169,6 +169,21 @@ pub fn every_filter_narrows_a_listing(place: &dyn Place) {
     assert!(ids(&*store, &hostile, &page).is_empty());
 }
 
+pub fn those_that_are_tried_again_are_listed_alone(place: &dyn Place) {
+    let mut hand = hand(place, "h");
+    enqueue(&mut *hand.store, T, &[new("a"), new("b"), new("c"), new("d")]);
+    let claimed = hand.claim(at(1), 3);
+    for (one, status) in claimed.iter().zip([Status::Pending, Status::Dead, Status::Pending]) {
+        assert!(hand.settle(one, at(1), status));
+    }
+    let page = |after| Page { order: Order::OldestFirst, after, limit: 100 };
+    let retrying = Filter { retrying: true, ..Filter::default() };
+    assert_eq!(ids(&*hand.store, &retrying, &page(None)), [claimed[0].id, claimed[2].id]);
+    assert_eq!(ids(&*hand.store, &retrying, &page(Some(claimed[0].id))), [claimed[2].id]);
+    hand.store.hold(at(2), &super::only(&[claimed[2].id])).unwrap();
+    assert_eq!(ids(&*hand.store, &retrying, &page(None)), [claimed[0].id]);
+}
+
 pub fn a_user_is_found_again(place: &dyn Place) {
     let mut store = place.open();
     let user =

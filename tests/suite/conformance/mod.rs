@@ -132,6 +132,7 @@ macro_rules! every_store {
                 not_before_is_when_it_is_due_first,
                 a_listing_pages_through_all_of_it_in_both_directions,
                 every_filter_narrows_a_listing,
+                those_that_are_tried_again_are_listed_alone,
                 a_user_is_found_again,
             },
             claiming::{

@@ -24,12 +24,17 @@ const overview = new Overview();
 const chart = new Chart();
 const list = new List(refused);
 const one = new One(refused);
-const live = new Live(tell, standing);
+const live = new Live(tell, () => {
+  standing();
+  // Whether the daemon answers at all is said at once.
+  if (!live.on && looked) lookSoon();
+});
 
 let steps = [];
 let touched = new Set();
 let looked = false;
 let seeded = false;
+let lacking = false;
 let asking = false;
 let askAgain = false;
 let timer = null;
@@ -62,10 +67,13 @@ async function look() {
     byId("token").hidden = true;
     byId("forget").hidden = !token.get();
     if (first) route();
-    if (!live.socket && live.next === null) live.start();
+    // There was no daemon, or nobody who may look, or it is back sooner than it would be tried again.
+    if (!live.on && (lacking || (!live.socket && live.next === null))) live.start();
+    lacking = false;
     if (Object.values(status.channels).some(({ rates }) => rates.some(({ used }) => used > 0))) wait = QUIET / 2;
   } catch (error) {
     refused(error);
+    lacking = true;
     wait = Math.max(wait, error.wait ?? 0);
     // Nobody who may look is here: the form says when it is tried again.
     if (error.status === 401) wait = null;
@@ -76,11 +84,12 @@ async function look() {
 
 /** Asks for what failed before this page was opened: those that stopped, and those that are tried again. */
 async function seed() {
-  const [{ notifications }, { events }] = await Promise.all([
+  const [stopped, retrying, { events }] = await Promise.all([
     ask(`v1/notifications?status=dead&status=expired&limit=${FAILED}`),
+    ask(`v1/notifications?retrying=true&limit=${FAILED}`),
     ask(`v1/events?last=${LATELY}&type=settled,expired&status=pending,held,dead,expired`),
   ]);
-  overview.failed(notifications, events);
+  overview.failed([...stopped.notifications, ...retrying.notifications], events);
 }
 
 /** Asks for the steps that are new. */
@@ -129,6 +138,7 @@ function tell(told) {
 /** Whether it is live. */
 function standing() {
   const pill = byId("live");
+  pill.hidden = !byId("token").hidden;
   pill.dataset.state = live.on ? "on" : "off";
   if (live.on) write(pill, "live");
   else if (!looked) write(pill, "starting");
@@ -161,6 +171,7 @@ function askForToken(why) {
   looked = seeded = false;
   byId("trouble").hidden = true;
   byId("forget").hidden = true;
+  byId("live").hidden = true;
   write(byId("token-why"), why);
   view("token");
   byId("token-text").focus();

@@ -118,5 +118,5 @@ function options(labels, width) {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const clockSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clockSeconds = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 const compact = new Intl.NumberFormat("en", { notation: "compact" });

@@ -63,8 +63,8 @@ export function span(ms) {
   return `${number(Math.floor(h / 24))} d`;
 }
 
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 export const absolute = (at) => day.format(Date.parse(at));
 export const hour = (ms) => clock.format(ms);
 

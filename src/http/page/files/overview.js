@@ -104,6 +104,8 @@ export class Overview {
         const { history } = await ask(`v1/notifications/${failure.id}`);
         const attempt = history.find(({ number }) => number === failure.attempt);
         this.said.set(wordsKey(failure), attempt?.detail ?? "");
+        // A notification that is tried again does not say itself when it failed.
+        failure.at = attempt?.ended_at ?? failure.at;
       }
     } catch {
       // It has been purged, or whoever asks for the status is told what is wrong.
@@ -118,7 +120,7 @@ export class Overview {
 const wordsKey = ({ id, attempt }) => `${id}:${attempt}`;
 
 function tile(name, n) {
-  const make = () => el("a", { href: `#/list/${name}`, "data-status": name }, el("b", null, number(n)), el("span", null, name));
+  const make = () => el("a", { href: `#/list/${name}`, "data-status": name, "data-long": n > 999_999 ? "" : null }, el("b", null, number(n)), el("span", null, name));
   return { key: name, shows: n, make };
 }
 
