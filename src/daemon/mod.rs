@@ -29,6 +29,7 @@ mod web;
 use std::time::Duration;
 
 pub use error::Error;
+pub use web::rules;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
@@ -100,7 +101,7 @@ impl Daemon {
         let (wake, metrics) = (Wake::default(), Metrics::default());
         // Before anything is sent: where nobody can listen, nothing is half begun.
         let http = match config.daemon.roles.contains(&Role::Http) {
-            true => Some(web::start(&config, handed, &wake, &metrics)?),
+            true => Some(web::start(&config, &store, handed, &wake, &metrics)?),
             false => None,
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);
@@ -198,7 +199,7 @@ impl Daemon {
             maintenance.reload(&new);
         }
         if let Some(http) = &self.http {
-            http.reload(web::rules(&new));
+            http.reload(rules(&new));
         }
         self.config = new;
         Ok(())

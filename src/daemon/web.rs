@@ -12,29 +12,30 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::http::{Bell, Handed, Metrics, Options, Parts, Rules, Server};
 use crate::model::{Problem, Timestamp};
-use crate::store::{self, Access, Reader, shapes};
+use crate::store::{self, Access, Handle, Reader, shapes};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
 
 /// How many connections are read on.
 const READERS: usize = 2;
 
-/// Listens, and answers from now on; rings `wake` when something was enqueued.
+/// Listens, and answers from now on; writes by way of `store`, and rings `wake` when something was enqueued.
 pub(super) fn start(
     config: &Config,
+    store: &Handle,
     handed: Handed,
     wake: &Wake,
     metrics: &Metrics,
 ) -> Result<Server, Error> {
-    let open = |access| store::open(&config.store, access, SystemClock.now());
+    let open = || store::open(&config.store, Access::Read, SystemClock.now());
     let wake = wake.clone();
     let own = handed.is_empty();
     let server = Server::start(Parts {
         options: Options { max_connections: room_for(config.http.max_connections), ..config.http.clone() },
         handed,
-        store: open(Access::Existing)?,
-        readers: (0..READERS).map(|_| open(Access::Read)).collect::<store::Result<_>>()?,
-        watcher: open(Access::Read)?,
+        store: store.clone(),
+        readers: (0..READERS).map(|_| open()).collect::<store::Result<_>>()?,
+        watcher: open()?,
         rules: rules(config),
         metrics: metrics.clone(),
         bell: Arc::new(move || wake.ring()) as Bell,
@@ -73,7 +74,8 @@ fn room_for(connections: usize) -> usize {
 }
 
 /// What rows are held to by `config`.
-pub(super) fn rules(config: &Config) -> Arc<dyn Rules> {
+#[must_use]
+pub fn rules(config: &Config) -> Arc<dyn Rules> {
     Arc::new(Configured(config.clone()))
 }
 

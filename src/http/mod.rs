@@ -1,8 +1,8 @@
 //! The HTTP side: what is accepted, and answered, over TCP and a Unix socket.
 //!
 //! Owns its connections, its requests and its threads: a runtime of its own, so that a flood of requests never
-//! stands in the way of the sender; one thread that writes, where all that waits becomes one transaction (group
-//! commit); a few that read. Deliberately knows no channel, no configuration and no delivery: what a row needs
+//! stands in the way of the sender; a few that read. What all requests write waits for the store's thread, and becomes one
+//! transaction (group commit). Deliberately knows no channel, no configuration and no delivery: what a row needs
 //! of them comes as [`Rules`], and whoever enqueues rings a [`Bell`].
 //!
 //! One file per resource; `router` names them all, each with the scope that it asks for (`access`).
@@ -55,7 +55,7 @@ pub use options::{Allowance, Listen, Options, Origin};
 use crate::cache::{self, Cache};
 use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
-use crate::store::{self, Reader, Store};
+use crate::store::{self, Handle, Reader, Store};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
 use access::Access;
@@ -97,8 +97,8 @@ pub struct Parts {
     pub options: Options,
     /// Sockets that somebody listens on in our place; if there is any, the options name no other.
     pub handed: Handed,
-    /// The connection that is written on.
-    pub store: Box<dyn Store>,
+    /// The thread that writes.
+    pub store: Handle,
     /// Those that are read on, at least one.
     pub readers: Vec<Box<dyn Store>>,
     /// The one on which what happens is looked for, on behalf of all who watch.
@@ -197,7 +197,7 @@ impl Server {
 
     fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
         let Parts { options, handed, store, readers, watcher, rules, bell, metrics, cache } = parts;
-        let store_id = store.identity()?.store_id;
+        let store_id = watcher.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
         let feed = Feed::start(watcher)
@@ -210,8 +210,7 @@ impl Server {
                 feed.ring();
             }
         };
-        let writer = Writer::start(store, Arc::new(ring))
-            .map_err(|error| Error::system("start a thread for writing", error))?;
+        let writer = Writer::new(store, Arc::new(ring));
         let tracker = TaskTracker::new();
         let (readers, rules) = (Arc::new(readers), Arc::new(Current::new(rules)));
         let answers = {

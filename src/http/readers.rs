@@ -1,7 +1,8 @@
-//! The threads that read, each with a connection of its own: never behind a write, never on the threads that answer.
+//! The connections that are read on: never behind a write. What may take long is read by threads of their own, never by
+//! those that answer; what costs microseconds is read where it is asked for, because to hand it over costs more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,9 +15,10 @@ type Call = Box<dyn FnOnce(&dyn Store) + Send>;
 /// How many calls may wait; beyond it the callers wait.
 const QUEUE: usize = 256;
 
-/// The way to the threads that read.
+/// The way to the connections.
 pub(super) struct Readers {
     calls: mpsc::Sender<Call>,
+    stores: Arc<[Mutex<Box<dyn Store>>]>,
 }
 
 impl Readers {
@@ -24,23 +26,25 @@ impl Readers {
     pub(super) fn start(stores: Vec<Box<dyn Store>>) -> std::io::Result<Self> {
         let (calls, waiting) = mpsc::channel::<Call>(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
-        for store in stores {
-            let waiting = Arc::clone(&waiting);
+        let stores: Arc<[_]> = stores.into_iter().map(Mutex::new).collect();
+        for number in 0..stores.len() {
+            let (stores, waiting) = (Arc::clone(&stores), Arc::clone(&waiting));
             std::thread::Builder::new().name("http-reader".into()).spawn(move || {
                 // Whoever is free waits with the key in hand; the others wait for the key.
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                 while let Some(call) = next() {
                     // Whoever asked is told that this is a defect, and the next one is served.
-                    if catch_unwind(AssertUnwindSafe(|| call(&*store))).is_err() {
+                    let store = || stores[number].lock().unwrap_or_else(PoisonError::into_inner);
+                    if catch_unwind(AssertUnwindSafe(|| call(&**store()))).is_err() {
                         log::error!(target: LOG_TARGET, "a request made a reading thread panic");
                     }
                 }
             })?;
         }
-        Ok(Self { calls })
+        Ok(Self { calls, stores })
     }
 
-    /// Runs `call` on one of them.
+    /// Runs `call` on one of the threads.
     pub(super) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
@@ -48,7 +52,23 @@ impl Readers {
         self.ask(move |store| call(store)).await
     }
 
-    /// Runs `call` on one of them, past all that may stand before the reading half.
+    /// Runs `call`, which costs microseconds, at once where a connection is free; else on one of the threads.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        for store in &*self.stores {
+            match store.try_lock() {
+                Ok(store) => return Ok(call(&**store)),
+                // A call that panicked has changed nothing: it could only read.
+                Err(TryLockError::Poisoned(store)) => return Ok(call(&**store.into_inner())),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        self.call(call).await
+    }
+
+    /// Runs `call` on one of the threads, past all that may stand before the reading half.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Store) -> T + Send + 'static,
@@ -84,5 +104,34 @@ mod tests {
         }
         let counted = readers.call(|reader| reader.counts().unwrap().channels.len()).await;
         assert_eq!(counted.unwrap(), 0);
+        let counted = readers.look(|reader| reader.counts().unwrap().channels.len()).await;
+        assert_eq!(counted.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_look_waits_for_nobody_who_reads_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(folder.path().join("n.db"));
+        let options = Options { url, busy_timeout: std::time::Duration::from_secs(5) };
+        let open = || store::open(&options, Access::Create, SystemClock.now()).unwrap();
+        let readers = Arc::new(Readers::start(vec![open(), open()]).unwrap());
+        let (free, blocked) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = oneshot::channel();
+        let long = tokio::spawn({
+            let readers = Arc::clone(&readers);
+            async move {
+                let call = move |_: &dyn Reader| {
+                    begins.send(()).unwrap();
+                    let _ = blocked.recv();
+                };
+                readers.call(call).await.unwrap();
+            }
+        });
+        begun.await.unwrap();
+        let here = std::thread::current().id();
+        let looked = readers.look(move |_| std::thread::current().id() == here).await;
+        assert!(looked.unwrap(), "where it is asked for, on the other connection");
+        drop(free);
+        long.await.unwrap();
     }
 }

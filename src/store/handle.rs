@@ -49,6 +49,26 @@ impl Handle {
         self.calls.send(call).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
+
+    /// Has `call` run on the thread, without waiting for it.
+    ///
+    /// # Errors
+    /// [`Refused`], at once, and `call` is not run.
+    pub fn try_call(&self, call: impl FnOnce(&mut dyn Store) + Send + 'static) -> Result<(), Refused> {
+        self.calls.try_send(Box::new(call)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
+        })
+    }
+}
+
+/// Why a call is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Too many wait already.
+    Full,
+    /// The thread is gone.
+    Stopped,
 }
 
 /// The thread that owned the store is gone.

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use bite::Bite;
 pub use error::{Error, ErrorKind, Result};
-pub use handle::{Handle, Stopped};
+pub use handle::{Handle, Refused, Stopped};
 pub use params::{
     Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Portion, Purge, Selection,
     Settlement,

@@ -10,6 +10,7 @@ mod batch;
 mod enqueue;
 mod floor;
 mod history;
+mod http;
 mod idle;
 mod measure;
 mod memory;
@@ -36,7 +37,16 @@ const BENCHES: &[(&str, Bench)] = &[
     ("memory", memory::run),
     ("idle", idle::run),
     ("history", history::run),
+    ("http", http::run),
+    ("shown", http::shown::run),
+    ("crowd", http::crowd::run),
+    ("watchers", http::watchers::run),
+    ("resident", http::memory::run),
+    ("soak", http::memory::soak),
 ];
+
+/// What runs only when it is named.
+const BY_NAME: &[&str] = &["soak"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -44,6 +54,12 @@ fn main() -> ExitCode {
         && floor == "floor"
     {
         floor::main(rest);
+        return ExitCode::SUCCESS;
+    }
+    if let [part, rest @ ..] = args.as_slice()
+        && part == "part"
+    {
+        http::part(rest);
         return ExitCode::SUCCESS;
     }
     if let [compare, rest @ ..] = args.as_slice()
@@ -54,7 +70,8 @@ fn main() -> ExitCode {
     let mut rows = Vec::new();
     println!("{:<52} {:>12} {:>12} {:>8} {:>8}", "work", "ours", "floor", "ratio", "budget");
     for &(name, bench) in BENCHES {
-        if !args.is_empty() && !args.iter().any(|arg| arg == name) {
+        let wanted = if args.is_empty() { !BY_NAME.contains(&name) } else { args.iter().any(|arg| arg == name) };
+        if !wanted {
             continue;
         }
         for row in bench() {

@@ -93,10 +93,23 @@ pub fn row(n: usize) -> NewNotification {
 }
 
 /// Sends all that is due, and says how many that were.
-pub fn pass(mut store: Box<dyn Store>) -> u64 {
-    let now = SystemClock.now();
-    let worker = store.register(now, "bench:1:1").expect("register");
+pub fn pass(store: Box<dyn Store>) -> u64 {
     let (handle, thread) = Handle::start(store).expect("start");
+    let sent = run_until(Until::Idle, handle, &Arc::new(Notify::new()));
+    drop(thread.join());
+    sent
+}
+
+/// Sends what becomes due, for as long as this process lives, and looks when it is woken.
+pub fn send(store: Handle, wake: &Arc<Notify>) {
+    run_until(Until::Shutdown, store, wake);
+}
+
+fn run_until(until: Until, store: Handle, wake: &Arc<Notify>) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let now = SystemClock.now();
+    let worker = runtime.block_on(store.call(move |store| store.register(now, "bench:1:1")));
+    let worker = worker.expect("its thread").expect("register");
     let lane = Lane {
         name: "noop".into(),
         channel: Arc::new(Nothing),
@@ -110,13 +123,13 @@ pub fn pass(mut store: Box<dyn Store>) -> u64 {
         longest_attempt: Duration::from_secs(60),
     };
     let engine = Engine {
-        store: handle,
+        store,
         worker,
         worker_name: "bench:1:1".into(),
         lanes: vec![lane],
         clock: Arc::new(SystemClock),
         random: fastrand::Rng::with_seed(1),
-        until: Until::Idle,
+        until,
         budget: Limits::default(),
         stop: Stop {
             finish: CancellationToken::new(),
@@ -125,11 +138,9 @@ pub fn pass(mut store: Box<dyn Store>) -> u64 {
             bound: Duration::from_secs(10),
             patience: Duration::from_secs(10),
         },
-        wake: Arc::new(Notify::new()),
+        wake: Arc::clone(wake),
         observer: Box::new(|_| {}),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let tally = runtime.block_on(delivery::run(engine)).expect("a pass");
-    drop(thread.join());
     tally.total.sent
 }

@@ -56,7 +56,7 @@ pub(in crate::http) async fn whole(
     store_id: &str,
     id: Id,
 ) -> Result<Option<wire::Notification>, Problem> {
-    let found = readers.call(move |reader| read(reader, id)).await??;
+    let found = readers.look(move |reader| read(reader, id)).await??;
     let shape = |(row, attempts)| shapes::notification(row, stable_id(store_id, id), attempts);
     Ok(found.map(shape))
 }

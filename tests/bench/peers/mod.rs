@@ -1,6 +1,6 @@
 //! notifyctl beside its peers: each run in pairs with it, in turn, in one go, and the table that the README shows.
 //!
-//! `tests/bench/compare` installs the peers and calls this. Names select works (`command`, `bulk`, `work`, `drain`) or
+//! `tests/bench/compare` installs the peers and calls this. Names select works (`command`, `bulk`, `work`, `drain`, `ingest`) or
 //! peers (`postfix`); `--quick` runs fewer pairs. A peer that cannot be had stays in the table, with the reason. What
 //! is particular to a peer lies in one driver or server of its own.
 
@@ -10,6 +10,7 @@ mod bulk;
 mod command;
 mod drain;
 mod drivers;
+mod ingest;
 mod nullmailer;
 mod packages;
 mod postfix;
@@ -117,7 +118,7 @@ fn in_turn(
 /// Exit code 1: a budget is missed, or a peer; 2: it could not begin.
 pub fn main(args: &[String]) -> ExitCode {
     let (options, names): (Vec<_>, Vec<_>) = args.iter().cloned().partition(|arg| arg.starts_with('-'));
-    let known = ["command", "bulk", "work", "drain"];
+    let known = ["command", "bulk", "work", "drain", "ingest"];
     let choice = match Packages::read() {
         Ok(packages) => Choice { names, quick: options.iter().any(|option| option == "--quick"), packages },
         Err(why) => {
@@ -133,7 +134,16 @@ pub fn main(args: &[String]) -> ExitCode {
         return ExitCode::from(2);
     }
     let mut works = Vec::new();
-    for run in [command::run, bulk::run, work::run, drain::run] {
+    let runs = [
+        command::run,
+        bulk::run,
+        work::run,
+        drain::run,
+        ingest::rates,
+        ingest::latencies,
+        ingest::crowds,
+    ];
+    for run in runs {
         let work = run(&choice);
         if !work.lines.is_empty() {
             println!("\n{}\n{}", work.title, table::text(&work));
