@@ -70,7 +70,8 @@ fn main() -> ExitCode {
     let mut rows = Vec::new();
     println!("{:<52} {:>12} {:>12} {:>8} {:>8}", "work", "ours", "floor", "ratio", "budget");
     for &(name, bench) in BENCHES {
-        let wanted = if args.is_empty() { !BY_NAME.contains(&name) } else { args.iter().any(|arg| arg == name) };
+        let wanted =
+            if args.is_empty() { !BY_NAME.contains(&name) } else { args.iter().any(|arg| arg == name) };
         if !wanted {
             continue;
         }

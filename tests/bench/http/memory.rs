@@ -102,7 +102,10 @@ pub fn soak() -> Vec<Row> {
     let (first, last) = (median(&mut seen[..third].to_vec()), median(&mut seen[2 * third..].to_vec()));
     let minutes = SOAK.as_secs() / 60;
     vec![Row {
-        work: format!("memory: {minutes} minutes of {:.0} POST a second, the last third", answered.whole().rate),
+        work: format!(
+            "memory: {minutes} minutes of {:.0} POST a second, the last third",
+            answered.whole().rate
+        ),
         ours: format!("{last:.1} MiB"),
         floor: format!("{first:.1} MiB"),
         against: "the first third".into(),

@@ -25,7 +25,13 @@ pub fn rates(choice: &Choice) -> Work<'_> {
     let title = "Posted over HTTP until it is on disk, 64 connections";
     let rate: Figure = |answered| answered.rate;
     let budgets = [Budget::AtLeast(15.0), Budget::AtLeast(4.5)];
-    measure(work("ingest", title, Unit::Rate, choice), rate, budgets, |address| Load::posts(address, FEW), FEW)
+    measure(
+        work("ingest", title, Unit::Rate, choice),
+        rate,
+        budgets,
+        |address| Load::posts(address, FEW),
+        FEW,
+    )
 }
 
 pub fn latencies(choice: &Choice) -> Work<'_> {
