@@ -17,15 +17,18 @@ use crate::wire::{self, Sight};
 /// The time between two looks at whether anything was committed elsewhere; a look costs microseconds.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The shortest time between two of them, so that what comes in a stream is handed on in pieces.
+/// The shortest time between two of them, so that what comes in a stream is handed on in pieces: at least, for each who
+/// watches (each piece wakes them all), and at most.
 const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE_EACH: Duration = Duration::from_micros(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long it rests when the store cannot be read.
 const REST: Duration = Duration::from_secs(1);
 
 /// How many events make a piece, at most, and how many pieces a watcher may be behind.
-pub(super) const PIECE: usize = 256;
-const PIECES: usize = 64;
+pub(super) const PIECE: usize = 1_024;
+const PIECES: usize = 16;
 
 /// What happened, from one place to another.
 pub(super) struct Piece {
@@ -109,7 +112,7 @@ fn look(reader: &dyn Reader, pieces: &broadcast::Sender<Arc<Piece>>, waker: &Wak
                 if waker.wait_while(LOOK, || pieces.receiver_count() > 0 && !changed()) == Rung::End {
                     return;
                 }
-                Some(PAUSE)
+                Some(pause(pieces.receiver_count()))
             }
             Err(error) => {
                 log::warn!(target: LOG_TARGET, "look for events: {error}");
@@ -120,6 +123,12 @@ fn look(reader: &dyn Reader, pieces: &broadcast::Sender<Arc<Piece>>, waker: &Wak
             return;
         }
     }
+}
+
+/// How long it rests between two pieces.
+fn pause(watchers: usize) -> Duration {
+    let all = PAUSE_EACH.saturating_mul(u32::try_from(watchers).unwrap_or(u32::MAX));
+    all.clamp(PAUSE, LONGEST_PAUSE)
 }
 
 /// Hands on what there is behind `next`; says which version of the store that was, or that nobody watches.
@@ -211,5 +220,17 @@ impl Waker {
                 how => return how,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_watch_are_told_less_often_but_within_a_moment() {
+        assert_eq!([0, 1, 50].map(pause), [PAUSE; 3]);
+        assert_eq!(pause(1_000), Duration::from_millis(100));
+        assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
     }
 }
