@@ -190,6 +190,7 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     page.submit("#token-text", &read, "#token button");
     page.shows("#live", "live");
     page.shows("#happens", "***@example.org");
+    page.shows("#masked", "lacks the scope personal");
     // Refused ones are told by the browser; what was given is not.
     let (troubles, hosts) = page.heard();
     assert!(troubles.iter().all(|it| it.contains("401") || it.contains("403")), "{troubles:?}");
@@ -209,6 +210,7 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     assert_eq!(page.run("sessionStorage.length"), 0);
     page.submit("#token-text", &token("read,personal"), "#token button");
     page.shows("#one-message", "Anna, call me");
+    assert_eq!(page.run("document.querySelector('#masked').hidden"), true);
     is_sound(&mut page, &ground);
     let log = std::fs::read_to_string(sandbox.path().join("log")).expect("the log");
     assert!(!log.contains(&read[7..]), "no token in the log");

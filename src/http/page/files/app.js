@@ -172,6 +172,7 @@ function askForToken(why) {
   byId("trouble").hidden = true;
   byId("forget").hidden = true;
   byId("live").hidden = true;
+  byId("masked").hidden = true;
   write(byId("token-why"), why);
   view("token");
   byId("token-text").focus();

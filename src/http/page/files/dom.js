@@ -99,6 +99,11 @@ export function seldom(pause, call) {
   };
 }
 
+/** Says so where personal data is masked. */
+export function noteMask(recipient) {
+  if (recipient?.startsWith("***")) byId("masked").hidden = false;
+}
+
 export const statusPill = (status) => el("span", { class: "pill", "data-status": status }, status);
 export const words = (reason) => reason.replaceAll("_", " ");
 export const idLink = (id) => el("a", { href: `#/notification/${id}` }, `#${id}`);

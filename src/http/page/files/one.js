@@ -1,7 +1,7 @@
 // One notification, its whole life: what was done to it, each attempt, and what is told.
 
 import { ask } from "./api.js";
-import { absolute, byId, el, number, span, statusPill, sync, time, words, write } from "./dom.js";
+import { absolute, byId, el, noteMask, number, span, statusPill, sync, time, words, write } from "./dom.js";
 import { saying } from "./overview.js";
 
 /** Where all events of a notification begin. */
@@ -51,6 +51,7 @@ export class One {
     if (id !== this.id) return;
     byId("one-empty").hidden = true;
     byId("one-whole").hidden = false;
+    noteMask(shown.recipient);
     sync(byId("one-facts"), facts(shown));
     sync(byId("life"), life(shown, told.events));
     write(byId("one-subject"), shown.subject ?? "");

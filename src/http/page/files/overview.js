@@ -1,7 +1,7 @@
 // The whole store at a glance: counts, channels, the latest failures, and what happens.
 
 import { ask } from "./api.js";
-import { byId, el, idLink, now, number, statusPill, sync, time, words, write } from "./dom.js";
+import { byId, el, idLink, noteMask, now, number, statusPill, sync, time, words, write } from "./dom.js";
 import { cell } from "./table.js";
 
 const STATUSES = ["pending", "held", "sending", "sent", "dead", "expired", "cancelled"];
@@ -45,6 +45,7 @@ export class Overview {
   }
 
   fail(failure) {
+    noteMask(failure.recipient);
     const known = this.failures.get(failure.id);
     if (known && known.at > failure.at) return;
     this.failures.set(failure.id, failure);
@@ -60,6 +61,7 @@ export class Overview {
   /** Takes an event. */
   tell(event) {
     if (event.type === "attempt") return;
+    noteMask(event.recipient);
     this.tellFailure(event);
     this.events.unshift(event);
     this.events.length = Math.min(this.events.length, EVENTS);
