@@ -118,11 +118,13 @@ async fn rest(error: &io::Error) {
 }
 
 impl Serving {
-    /// The next connection, as soon as there is room for it; `None` at the end.
+    /// The next connection, as soon as there is room for it; `None` at the end. Room is asked for when it is there: a listener to
+    /// which nobody comes must not keep a place from the others.
     async fn next<T>(&self, accept: impl Future<Output = T>) -> Option<(T, OwnedSemaphorePermit)> {
         let next = async {
+            let taken = accept.await;
             let room = Arc::clone(&self.room).acquire_owned().await.ok()?;
-            Some((accept.await, room))
+            Some((taken, room))
         };
         self.stopping.run_until_cancelled(next).await.flatten()
     }
