@@ -139,7 +139,7 @@ fn without_a_good_token_nobody_is_heard_and_each_scope_opens_its_own_routes() {
     // What was steered is on record, and neither tokens nor personal data are.
     assert_eq!(site.curl("/v1/notifications/1", &["-X", "DELETE", "-H", &bearer(&all)]).status, 200);
     let log = log(&sandbox);
-    let audit: Vec<_> = log.lines().filter(|line| line.contains(" audit ")).collect();
+    let audit: Vec<_> = log.lines().filter(|line| line.contains(" INFO audit ")).collect();
     assert_eq!(audit.len(), 1, "{log}");
     for word in
         ["by=\"token 3 (ops)\"", "method=DELETE", "route=/v1/notifications/{id}", "ids=1", "status=200"]
