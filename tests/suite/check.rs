@@ -83,6 +83,24 @@ fn a_channel_of_its_own_is_judged_alone() {
 }
 
 #[test]
+fn a_channel_in_trouble_is_one_that_is_stopped() {
+    let sandbox = Sandbox::new();
+    // Nobody listens on the port that is given back.
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    sandbox.configure(&format!("[channels.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\n"));
+    sandbox.ok(&["enqueue", "--channel", "hook", "--to", "ops", "hello"]);
+    assert_eq!(check(&sandbox, &["--stopped", "0"]).0, 0);
+    sandbox.run(&["send-pending"], b"");
+    let (code, lines) = check(&sandbox, &["--stopped", "0"]);
+    assert!(code == 2 && lines[0].contains("1 stopped channels (over 0)"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("hook: ") && line.contains("in trouble (")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn what_keeps_it_from_looking_is_unknown_and_a_damaged_store_critical() {
     let sandbox = Sandbox::new();
     for args in [&["--bad"][..], &["--dead", "x"], &["--channel", "no such"], &[]] {
