@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -30,7 +30,10 @@ impl Daemon {
         let folder = tempfile::tempdir().expect("a folder");
         let address = free_address();
         let config = config(folder.path(), address);
-        let mut child = notifyctl(folder.path(), &config).arg("daemon").spawn().expect("start the daemon");
+        let mut daemon = notifyctl(folder.path(), &config);
+        // It logs a line for each request.
+        daemon.arg("daemon").stderr(Stdio::null());
+        let mut child = daemon.spawn().expect("start the daemon");
         while TcpStream::connect(address).is_err() {
             assert!(child.try_wait().expect("wait").is_none(), "the daemon has ended");
             std::thread::sleep(Duration::from_millis(20));
