@@ -184,6 +184,7 @@ pub(in crate::http) async fn watch(
             .protocols([PROTOCOL])
             .max_message_size(websocket::MESSAGE)
             .max_frame_size(websocket::MESSAGE)
+            .read_buffer_size(websocket::MESSAGE)
             .write_buffer_size(websocket::BUFFER)
             .max_write_buffer_size(4 * websocket::BUFFER);
         return Ok(upgrade.on_upgrade(move |socket| {
