@@ -1,2 +1,2 @@
--- Looks through the keys of the window for one notification; only `show` asks.
+-- The key that one notification came with.
 SELECT key FROM idempotency_keys WHERE notification_id = ?1 LIMIT 1

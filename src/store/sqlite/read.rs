@@ -188,3 +188,26 @@ pub(super) fn user(connection: &Connection, id: &str) -> rusqlite::Result<Option
     });
     found.optional()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn one_notification_is_found_and_not_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, patience) = (folder.path().join("n.db"), std::time::Duration::ZERO);
+        let opened = super::super::open::open(&path, patience, crate::store::Access::Create, Timestamp(1));
+        let connection = opened.unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            query.query_map([1], |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        for sql in [sql!("get"), sql!("attempts"), sql!("key_of"), sql!("parts"), sql!("batch")] {
+            let steps = plan(sql);
+            assert!(!steps.is_empty() && !steps.iter().any(|step| step.contains("SCAN")), "{sql}: {steps:?}");
+        }
+        assert!(plan("SELECT 1 FROM notifications WHERE attempts = ?")[0].contains("SCAN"), "control");
+    }
+}
