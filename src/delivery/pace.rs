@@ -9,6 +9,10 @@ use crate::model::Timestamp;
 const ROUND: Duration = Duration::from_millis(4);
 const ROUND_IN_COMPANY: Duration = Duration::from_millis(2);
 
+/// For how many rounds others are still reckoned with after one of them waited: where a script enqueues once, it does so
+/// again, and each time would find the rounds grown long.
+const COMPANY_LASTS: u32 = 16;
+
 /// What a round is dated ahead at most, and at least if at all.
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 const SHORTEST_LEAD: Duration = Duration::from_millis(1);
@@ -34,13 +38,15 @@ pub(super) enum Fit {
 pub(super) struct Pace {
     /// What a small round takes here: what the disk costs, however little is written.
     quickest: Duration,
+    /// For how many more rounds others are reckoned with.
+    company: u32,
     /// How far ahead of its departure a round with a rate is dated.
     lead: Duration,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { quickest: Duration::MAX, lead: Duration::ZERO }
+        Self { quickest: Duration::MAX, company: 0, lead: Duration::ZERO }
     }
 
     /// How far ahead of its departure a round with a rate is dated; what it claims begins no earlier.
@@ -61,12 +67,13 @@ impl Pace {
         }
     }
 
-    /// Judges a round that kept other writers out for `took`, with or without the company of such. What the disk costs in
+    /// Judges a round that kept other writers out for `took`, with or without others who waited for its end. What the disk costs in
     /// any case is no reason to carry less.
     pub(super) fn judge(&mut self, took: Duration, company: bool) -> Fit {
         // Forgets slowly, for a disk that gets slower.
         self.quickest = took.min(self.quickest.saturating_add(self.quickest / 64));
-        let target = if company { ROUND_IN_COMPANY } else { ROUND }.max(2 * self.quickest);
+        self.company = if company { COMPANY_LASTS } else { self.company.saturating_sub(1) };
+        let target = if self.company > 0 { ROUND_IN_COMPANY } else { ROUND }.max(2 * self.quickest);
         if took <= target {
             Fit::Short
         } else if took <= 2 * target {
@@ -100,6 +107,9 @@ mod tests {
         judge(&mut pace, 1);
         let company = [2, 4, 5].map(|ms| pace.judge(Duration::from_millis(ms), true));
         assert_eq!(company, [Fit::Short, Fit::Right, Fit::TooLong]);
+        for _ in 1..COMPANY_LASTS {
+            assert_eq!(judge(&mut pace, 4), Fit::Right, "whoever came may come again");
+        }
         assert_eq!(judge(&mut pace, 4), Fit::Short);
     }
 
