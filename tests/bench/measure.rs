@@ -1,8 +1,9 @@
 //! Pairs, medians and the rows that show them.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// One line of the table.
@@ -111,14 +112,35 @@ pub fn notifyctl(folder: &Path, config: &str) -> Command {
 
 /// The binary with a configuration that is there, silent.
 pub fn configured(file: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_notifyctl"));
+    let mut command = Command::new(&installed().0);
     command.env("NOTIFYCTL_CONFIG", file).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
 
+/// notifyctl and this program as they are once installed: copies of what the linker wrote piece by piece, which the
+/// machine starts a fifth more slowly.
+fn installed() -> &'static (PathBuf, PathBuf) {
+    static INSTALLED: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = std::env::current_exe().expect("our own path");
+        let [ours, floor] = [(Path::new(env!("CARGO_BIN_EXE_notifyctl")), "notifyctl"), (&own, "floor")].map(
+            |(from, name)| {
+                let to = folder.join(name);
+                // Not into the file that is there, which may be a running program.
+                let _ = std::fs::remove_file(&to);
+                std::fs::copy(from, &to).expect("copy a program");
+                to
+            },
+        );
+        (ours, floor)
+    })
+}
+
 /// This program as one of its own floors.
 pub fn floor(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    let mut command = Command::new(&installed().1);
     command.arg("floor").args(args).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
