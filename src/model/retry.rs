@@ -36,10 +36,11 @@ impl RetrySchedule {
     }
 }
 
-/// `wait` scaled to 80 % (jitter 0) to 120 % (jitter 1).
+/// `wait` scaled to 80 % (jitter 0) to 120 % (jitter 1), or as long as can be told.
 #[must_use]
 pub fn spread(wait: Duration, jitter: f64) -> Duration {
-    wait.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
+    let seconds = wait.as_secs_f64() * (0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 impl FromStr for RetrySchedule {

@@ -5,7 +5,7 @@ use notifyctl::channel::webhook::{Body, Options, Webhook};
 use notifyctl::model::{Outcome, Verdict};
 use secrecy::SecretString;
 
-use super::peer::{TURN, answer, envelope, listen, run};
+use super::peer::{PIECE, TURN, answer, envelope, listen, run};
 use super::{bounded, fields};
 
 /// Any bytes as an HTTP reply: the verdict is bounded, and `sent` only after a status of the 200s.
@@ -14,7 +14,8 @@ pub fn reply(data: &[u8]) {
     let (verdict, _) = post(&script, None, "disk full", "The disk is full.\n").expect("a channel");
     bounded(&verdict);
     if verdict.outcome == Outcome::Sent {
-        assert!(data.windows(2).any(|pair| pair == b" 2"), "sent without a status of the 200s");
+        let said: Vec<u8> = data.iter().copied().filter(|byte| ![TURN, PIECE].contains(byte)).collect();
+        assert!(said.windows(2).any(|pair| pair == b" 2"), "sent without a status of the 200s");
     }
 }
 
