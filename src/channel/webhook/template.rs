@@ -17,6 +17,12 @@ use crate::wire::envelope::{Attachment, Envelope};
 /// How many steps one rendering may take; a loop over 100 attachments takes a few thousand.
 const FUEL: u64 = 50_000;
 
+/// How deep a rendering may go, macro within macro.
+const DEPTH: usize = 50;
+
+/// Bytes of stack for reading a template, of which the reader takes 150 steps down at most: several times what they need.
+const STACK: usize = 16 << 20;
+
 /// The most bytes of a body.
 const LIMIT: usize = 32 << 20;
 
@@ -63,8 +69,14 @@ impl Template {
         environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| AutoEscape::Custom("syntax".into()));
         environment.set_formatter(move |out, state, value| print(syntax, out, state, value));
-        environment
-            .add_template_owned(NAME, text.to_owned())
+        environment.set_recursion_limit(DEPTH);
+        let read = || environment.add_template_owned(NAME, text.to_owned());
+        // The reader goes down a step for each bracket that is open, further than a thread's usual stack reaches.
+        let read = std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
+            reader.map(|reader| reader.join().expect("the reader does not panic"))
+        });
+        read.map_err(|error| format!("cannot be read: {error}"))?
             .map_err(|error| format!("is not a template: {}", chain(&error)))?;
         let template = Self { environment, syntax };
         // An example need not hold what a template asks of the real ones; but what it gives must be right.
@@ -213,6 +225,26 @@ mod tests {
         let fields: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
         assert_eq!(fields, [("text".into(), evil.into()), ("n".into(), "1".to_owned())]);
         assert_eq!(render("{{ message }}", Syntax::Text, &with_message(evil)).unwrap(), evil);
+    }
+
+    #[test]
+    fn what_is_nested_deeply_is_read_or_refused_and_takes_nobody_down() {
+        let nested = |open: &str, close: &str, depth: usize| {
+            let text = format!("{{{{ {}1{} }}}}", open.repeat(depth), close.repeat(depth));
+            Template::new(&text, Syntax::Text).map(drop)
+        };
+        for (open, close) in
+            [("(", ")"), ("[", "]"), ("f(", ")"), ("{\"a\":", "}"), ("-[", "]"), ("not (", ")")]
+        {
+            assert_eq!(nested(open, close, 3), Ok(()), "{open}");
+            // As deep as the reader goes, and deeper.
+            for depth in [70, 140, 148, 10_000] {
+                let _ = nested(open, close, depth);
+            }
+            assert!(nested(open, close, 10_000).is_err(), "{open}");
+        }
+        let endless = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}";
+        assert!(render(endless, Syntax::Text, &with_message("m")).unwrap_err().contains("fails"));
     }
 
     #[test]
