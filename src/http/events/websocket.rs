@@ -26,6 +26,9 @@ pub(super) const DROPPED: &str = "a watcher does not take what it is sent; dropp
 const PING: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// How long the other side has to say that it heard why this ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Why the other side takes nothing more.
 struct Gone;
 
@@ -71,7 +74,10 @@ pub(super) async fn tell(
     };
     let (code, reason) = farewell;
     // Whoever does not take it sees the connection end.
-    let _ = flush(&mut socket, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    if flush(&mut socket, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await.is_ok() {
+        // What is left unread when a connection ends takes with it what was said last (RFC 6455, 7.1.1).
+        let _ = timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+    }
 }
 
 /// Writes all of it; who does not take it in time is not waited for.
