@@ -116,6 +116,13 @@ impl Counted {
     pub fn reads(&self) -> u64 {
         self.hits + self.misses + self.bypassed + self.shared
     }
+
+    /// Hits of all reads, from 0 to 1; `None` without any.
+    #[must_use]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let reads = self.reads();
+        (reads > 0).then(|| self.hits as f64 / reads as f64)
+    }
 }
 
 /// One more.

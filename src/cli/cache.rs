@@ -123,8 +123,7 @@ fn shape(
     };
     shape.latency_us = u64::try_from(survey.latency.as_micros()).ok();
     shape.reads = survey.counted.parts().into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
-    let reads = survey.counted.reads();
-    shape.hit_rate = (reads > 0).then(|| survey.counted.hits as f64 / reads as f64);
+    shape.hit_rate = survey.counted.hit_rate();
     if let Some(head) = survey.head {
         shape.behind = Some(store.mark()?.change.saturating_sub(head.through));
         shape.generation = Some(head.generation.to_string());

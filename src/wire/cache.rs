@@ -1,8 +1,9 @@
-//! The cache: `cache stats --json`, and part of `status --json`.
+//! The cache: `cache stats --json`, and part of `status --json` and of `GET /v1/status`.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is known of the cache.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -34,4 +35,31 @@ pub struct Cache {
     pub policy: Option<String>,
     /// Its version, or null when it does not say.
     pub version: Option<String>,
+}
+
+/// What became of one daemon's reads through the cache, since it began.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CacheUse {
+    /// The daemon's process id: others on the same store have counts of their own.
+    pub pid: u32,
+    /// Whether answers can come from Redis now.
+    pub usable: bool,
+    /// Each read counts once.
+    pub reads: CacheReads,
+    /// Hits of all reads, from 0 to 1, or null without any.
+    #[schema(required, minimum = 0, maximum = 1)]
+    pub hit_rate: Option<f64>,
+}
+
+/// What became of reads.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct CacheReads {
+    /// Answered by Redis.
+    pub hits: u64,
+    /// Answered by the store, and left in Redis.
+    pub misses: u64,
+    /// Answered by the store, past Redis.
+    pub bypassed: u64,
+    /// Answered by another read of the same that was under way.
+    pub shared: u64,
 }

@@ -19,7 +19,7 @@ mod why;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-pub use cache::Cache;
+pub use cache::{Cache, CacheReads, CacheUse};
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
 pub use event::{Event, Mark, Sight};

@@ -91,9 +91,10 @@ pub struct Status {
     #[serde(serialize_with = "shape::option_time")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub sender_seen_at: Option<Timestamp>,
-    /// The cache as `notifyctl status` finds it; left out when none is configured, and by a daemon.
+    /// Left out when no cache is configured. Over HTTP: what became of the reads of the daemon that answers; of
+    /// `notifyctl status`: the cache itself, and the reads of all daemons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(ignore)]
+    #[schema(value_type = super::CacheUse, required = false)]
     pub cache: Option<super::Cache>,
     /// Where the store is.
     pub store: String,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::http::ground::{Answer, config, curl, socket};
 use crate::support::Sandbox;
+use crate::support::browser::Browser;
 use crate::support::daemon::{Daemon, until};
 use crate::support::redis_server::RedisServer;
 
@@ -153,11 +154,46 @@ fn what_the_cache_does_is_among_the_numbers_of_the_daemon() {
 }
 
 #[test]
+fn the_status_says_how_often_the_cache_helped_the_daemon_that_answers() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    let text = config(&sandbox, "loopback_without_token = true\n") + "[daemon]\nroles = \"http\"\n" + &cache;
+    sandbox.configure(&text);
+    let daemon = Daemon::start(&sandbox);
+    // From Redis itself, and yet of this moment: each answer counts itself.
+    let in_a_row = || (hit(&sandbox, "/v1/status").json(), ask(&sandbox, "/v1/status", &[]));
+    let (first, second) = loop {
+        let (first, second) = in_a_row();
+        if source(&second).starts_with("hit") {
+            break (first, second.json());
+        }
+    };
+    let reads = |status: &Value, name: &str| status["cache"]["reads"][name].as_u64().expect("a number");
+    assert_eq!(reads(&second, "hits"), reads(&first, "hits") + 1, "{first} {second}");
+    assert_eq!(second["cache"]["pid"], daemon.id(), "{second}");
+    assert_eq!(second["cache"]["usable"], true, "{second}");
+    let all: u64 = ["hits", "misses", "bypassed", "shared"].iter().map(|name| reads(&second, name)).sum();
+    let rate = second["cache"]["hit_rate"].as_f64().expect("a rate");
+    assert!((rate - reads(&second, "hits") as f64 / all as f64).abs() < 1e-9, "{second}");
+    let told = number(&sandbox, "notifyctl_cache_reads_total{result=\"hit\"}");
+    assert!((told - reads(&second, "hits") as f64).abs() < 0.5, "{told} {second}");
+    // The rest is what everybody is told.
+    let shown: Value = sandbox.ok(&["status", "--json"]).parse().expect("JSON");
+    assert_eq!(second["counts"], shown["counts"]);
+    let mut page = Browser::open(&format!("http://{}/", daemon.address()), 1280);
+    page.shows("#facts", "% hits of");
+    page.shows("#facts", &format!("(daemon {})", daemon.id()));
+}
+
+#[test]
 fn without_a_cache_there_is_none_and_nothing_is_said_of_it() {
     let sandbox = Sandbox::new();
     sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n"));
     let daemon = Daemon::start(&sandbox);
-    assert_eq!(ask(&sandbox, "/v1/status", &[]).header("notifyctl-cache"), None);
+    let status = ask(&sandbox, "/v1/status", &[]);
+    assert_eq!(status.header("notifyctl-cache"), None);
+    assert_eq!(status.json().get("cache"), None);
     assert!(!sandbox.db().with_extension("cache-key").exists());
     assert!(sandbox.fails(78, &["cache", "stats"]).contains("cache.url"));
     assert!(!sandbox.ok(&["status"]).contains("cache"));

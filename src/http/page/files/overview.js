@@ -136,8 +136,16 @@ function facts(status) {
     fact("Next due", next, next ? time(next) : "nothing waits"),
     fact("Delivering", [who, status.sender_seen_at && !who.length], who.length ? who.join(", ") : status.sender_seen_at ? ["nobody; last seen ", time(status.sender_seen_at)] : "nobody yet"),
     fact("Last pass", pass, pass ? [time(pass.ended_at), `: ${number(pass.sent)} sent, ${number(pass.deferred)} deferred, ${number(pass.dead)} dead`] : "none yet"),
+    ...(status.cache ? [fact("Cache", status.cache, cached(status.cache))] : []),
     fact("Ever accepted", [status.accepted, status.purged], number(status.accepted), status.purged ? `, ${number(status.purged)} of them purged` : ""),
   ];
+}
+
+/** How often Redis answered the daemon that shows this page. */
+function cached({ pid, usable, reads, hit_rate: rate }) {
+  const all = Object.values(reads).reduce((sum, n) => sum + n, 0);
+  const told = rate === null ? "no reads yet" : `${(100 * rate).toFixed(1)} % hits of ${number(all)} reads`;
+  return `${told} (daemon ${pid})${usable ? "" : "; Redis is not used now"}`;
 }
 
 /** What somebody should do something about. */
