@@ -1,7 +1,8 @@
 //! Whether the process lives, and whether it can work.
 //!
-//! Nothing is written to find out whether the store can be written: the lock that every write takes is taken and given
-//! back, and the file system is asked whether it takes anything, and how much.
+//! Nothing is written to find out whether the store can be written, as long as all writes succeed: the lock that every write
+//! takes is taken and given back, and the file system is asked whether it takes anything, and how much. After a write
+//! that failed, one that changes nothing has to get to disk first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{App, LOG_TARGET};
-use crate::store::Space;
+use crate::store::{ErrorKind, Space};
 use crate::units;
 
 /// The longest that the store may take to let somebody write.
@@ -21,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Room on the disk below which nothing more can be taken.
 const ROOM: u64 = 1 << 20;
+
+/// Where there is no room, whoever says so: a quota is not asked for, it is run into.
+const FULL: &str = "the disk of the store is full";
 
 /// For how long the sending loop may give no sign of life: three of those that it owes.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -63,17 +67,16 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
 
 /// Without the store's own words: who asks needs no token.
 async fn unwritable(app: &App) -> Option<String> {
-    let now = app.now();
     let space = app.readers.call(|reader| reader.space());
-    // Expires nothing, and takes the lock that every write takes.
-    let write = app.writer.call(move |store| store.expire(now, 0).map(drop));
+    let write = app.writer.call(|store| store.prove());
     let looked = tokio::time::timeout(PATIENCE, async { (write.await, space.await) }).await;
     match looked {
         Err(_) => Some(format!("the store could not be written within {}", units::span(PATIENCE))),
         Ok((Ok(Ok(())), Ok(Ok(space)))) => cramped(space),
         Ok((write, space)) => {
             log::warn!(target: LOG_TARGET, "not ready: {write:?}, {space:?}");
-            Some("the store cannot be used".to_owned())
+            let full = matches!(&write, Ok(Err(error)) if error.kind == ErrorKind::Full);
+            Some(if full { FULL } else { "the store cannot be used" }.to_owned())
         }
     }
 }
@@ -82,7 +85,7 @@ async fn unwritable(app: &App) -> Option<String> {
 fn cramped(space: Space) -> Option<String> {
     match space {
         Space { read_only: true, .. } => Some("the file system of the store is read-only".to_owned()),
-        Space { free: ..ROOM, .. } => Some("the disk of the store is full".to_owned()),
+        Space { free: ..ROOM, .. } => Some(FULL.to_owned()),
         Space { .. } => None,
     }
 }

@@ -20,7 +20,7 @@ use crate::wire;
 #[utoipa::path(
     get, path = "/v1/status", operation_id = "status", tag = "store",
     responses(
-        (status = 200, description = "Counts, channels, who lives", body = crate::wire::Status),
+        (status = 200, description = "Counts, channels, who lives", body = wire::Status),
         Refusals,
     )
 )]

@@ -151,6 +151,10 @@ pub trait Writer: Send {
     /// Moves the log into the database file as far as readers allow; for idle moments.
     fn checkpoint(&mut self) -> Result<()>;
 
+    /// Proves that it can be written: takes the lock that every write takes, and gives it back. After a write that
+    /// failed, and until this succeeds, it also writes what stands there already, and syncs it.
+    fn prove(&mut self) -> Result<()>;
+
     /// Closes the store in a process that is about to end: what the end of the process takes away is left to it.
     fn leave(self: Box<Self>);
 }

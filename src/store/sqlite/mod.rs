@@ -15,6 +15,7 @@ mod events;
 mod exchange;
 mod failure;
 mod filter;
+mod harm;
 mod limit;
 mod line;
 mod live;
@@ -70,9 +71,8 @@ pub struct Sqlite {
     workers: Vec<(Id, String)>,
     /// For the results of what they have in hand.
     room: Room,
-    /// Whether a commit failed at its sync. What it wrote may stand behind the log's end, where nobody who is there
-    /// sees it; but whoever finds the log later would take it for committed.
-    torn: Cell<bool>,
+    /// What writes that failed have left behind.
+    harm: harm::Harm,
 }
 
 impl Sqlite {
@@ -91,7 +91,7 @@ impl Sqlite {
             limit: limit::Limit::default(),
             workers: Vec::new(),
             room: Room::default(),
-            torn: Cell::new(false),
+            harm: harm::Harm::default(),
         })
     }
 
@@ -137,15 +137,13 @@ impl Sqlite {
     /// Notes what a write that failed may have left behind.
     fn failed(&self, doing: &'static str, error: &rusqlite::Error) -> Error {
         let failure = failure(doing, &self.path, error);
-        if failure.kind == ErrorKind::Io {
-            self.torn.set(true);
-        }
+        self.harm.note(failure.kind);
         failure
     }
 
     /// Whether, closed as the last one, it takes the log away.
     fn moves_its_log(&self) -> bool {
-        self.torn.get() || wal::is_long(&self.path)
+        self.harm.may_be_torn() || wal::is_long(&self.path)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
@@ -406,6 +404,12 @@ impl Writer for Sqlite {
 
     fn checkpoint(&mut self) -> Result<()> {
         self.read(wal::checkpoint)
+    }
+
+    fn prove(&mut self) -> Result<()> {
+        self.write("write to", |connection| self.harm.try_again(connection))?;
+        self.harm.is_over();
+        Ok(())
     }
 }
 

@@ -74,6 +74,10 @@ impl Writer for Failing {
         self.store.expire(now, limit)
     }
 
+    fn prove(&mut self) -> Result<()> {
+        self.store.prove()
+    }
+
     fn cancel(&mut self, now: Timestamp, which: &Selection) -> Result<Changed> {
         self.store.cancel(now, which)
     }

@@ -116,6 +116,29 @@ fn it_is_not_ready_while_the_disk_is_full_or_takes_nothing() {
     assert_eq!(reasons(&ground), [""; 0]);
 }
 
+/// strace lets every sync fail, as a dying disk does.
+#[test]
+fn it_is_not_ready_from_a_commit_that_failed_until_one_gets_to_disk() {
+    let ground = Ground::accepting("");
+    let row = r#"{"channel":"run","to":"ann@example.org","message":"hello"}"#;
+    assert_eq!(ground.post(row).status, 202);
+    let fails = Command::new("strace")
+        .args(["--quiet=all", "--follow-forks", "--trace=fsync,fdatasync", "--output=/dev/null"])
+        .args(["--inject=fsync,fdatasync:error=EIO", "--attach", &ground.daemon.id().to_string()])
+        .spawn();
+    let mut fails = fails.expect("run strace");
+    until("a commit fails", || ground.post(row).status == 500);
+    // No commit is tried but those of the question itself.
+    for _ in 0..2 {
+        assert_eq!(reasons(&ground), ["the store cannot be used"]);
+    }
+    let kill = Command::new("kill").arg(fails.id().to_string()).status();
+    assert!(kill.expect("run kill").success());
+    fails.wait().expect("its end");
+    assert_eq!(reasons(&ground), [""; 0]);
+    assert_eq!(ground.post(row).status, 202);
+}
+
 #[test]
 fn it_is_not_ready_while_it_drains() {
     let ground = Ground::accepting("");
