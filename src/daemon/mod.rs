@@ -90,7 +90,7 @@ struct Daemon {
 impl Daemon {
     async fn start(config: Config, handed: Handed) -> Result<Self, Error> {
         let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
-        let manager = Manager;
+        let manager = Manager::of_this_process();
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
         let (store, _thread) =
             Handle::start(opened).map_err(|error| Error::system("start the store's thread", error))?;
@@ -120,7 +120,7 @@ impl Daemon {
             channels = names(&daemon.config).as_str();
             "started"
         );
-        manager.ready(&format!("running: {roles}"));
+        daemon.manager.ready(&format!("running: {roles}"));
         Ok(daemon)
     }
 
@@ -133,7 +133,7 @@ impl Daemon {
         if lanes.is_empty() {
             return Err(Error::NoChannel);
         }
-        self.runs.begin(&self.store, lanes, self.config.daemon.drain, self.manager, &self.wake).await
+        self.runs.begin(&self.store, lanes, self.config.daemon.drain, &self.manager, &self.wake).await
     }
 
     async fn conduct(mut self, reload: &Reload) -> Result<(), Error> {
@@ -192,7 +192,8 @@ impl Daemon {
             if let Some(error) = unfit.first() {
                 return Err(error.to_string());
             }
-            let begun = self.runs.begin(&self.store, lanes, new.daemon.drain, self.manager, &self.wake).await;
+            let begun =
+                self.runs.begin(&self.store, lanes, new.daemon.drain, &self.manager, &self.wake).await;
             begun.map_err(|error| error.to_string())?;
         }
         if let Some(maintenance) = &self.maintenance {

@@ -88,7 +88,7 @@ impl Runs {
         store: &Handle,
         lanes: Vec<Lane>,
         drain: Duration,
-        manager: Manager,
+        manager: &Manager,
         ring: &Wake,
     ) -> Result<(), Error> {
         let (worker, name) = self.appear(store).await?;
@@ -104,7 +104,7 @@ impl Runs {
         let number = worker.id();
         let engine = Engine {
             store: store.clone(),
-            worker: Box::new(Watched { worker, manager, metrics: self.metrics.clone() }),
+            worker: Box::new(Watched { worker, manager: manager.clone(), metrics: self.metrics.clone() }),
             worker_name: name,
             lanes,
             clock: Arc::new(SystemClock),

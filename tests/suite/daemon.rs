@@ -1,5 +1,6 @@
 //! `notifyctl daemon` as a service manager and a shell beside it meet it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::Sandbox;
@@ -51,6 +52,30 @@ fn its_sending_loop_feeds_the_watchdog() {
     Daemon::start(&sandbox).hears("WATCHDOG=1");
     sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{}", running("run", "exit 0")));
     Daemon::start(&sandbox).hears("WATCHDOG=1");
+}
+
+#[test]
+fn a_manager_that_stops_reading_holds_up_nothing_and_hears_later_that_it_is_ready() {
+    let sandbox = sandbox(&running("run", "exit 0"));
+    let address = sandbox.path().join("manager");
+    let manager = std::os::unix::net::UnixDatagram::bind(&address).expect("a socket of our own");
+    let fills = std::os::unix::net::UnixDatagram::unbound().expect("another one");
+    fills.set_nonblocking(true).expect("without waiting");
+    while fills.send_to(b"filler", &address).is_ok() {}
+    let mut daemon = Daemon::command(&sandbox);
+    let mut daemon = daemon.env("NOTIFY_SOCKET", &address).stderr(Stdio::null()).spawn().expect("start");
+    let id = enqueue(&sandbox, "run");
+    until("sent", || status_of(&sandbox, &id) == "sent");
+    manager.set_read_timeout(Some(Duration::from_secs(30))).expect("set the patience");
+    let mut told = [0; 4096];
+    loop {
+        let length = manager.recv(&mut told).expect("told that it is ready");
+        if told[..length].starts_with(b"READY=1\n") {
+            break;
+        }
+    }
+    daemon.kill().expect("its end");
+    daemon.wait().expect("its end");
 }
 
 /// Takes as long as two signs of life: twenty seconds.
