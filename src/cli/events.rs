@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use super::face::{Face, Paint, one_line};
 use super::output::say;
 use super::selection::{past, status_parser};
@@ -33,12 +35,21 @@ pub struct EventsArgs {
     /// After which it stood at this status; may be given several times
     #[arg(long = "status", value_name = "STATUS", value_parser = status_parser(&Status::ALL))]
     statuses: Vec<Status>,
+    /// Of one of these types, with commas between
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = kind())]
+    types: Vec<EventKind>,
     /// About this notification
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(Id).range(1..))]
     id: Option<Id>,
     /// Write JSON, one object a line
     #[arg(long)]
     json: bool,
+}
+
+/// One type of event by its word; help, errors and completions name them.
+fn kind() -> impl TypedValueParser<Value = EventKind> {
+    PossibleValuesParser::new(EventKind::ALL.iter().map(|kind| kind.as_str()))
+        .try_map(|word| word.parse::<EventKind>())
 }
 
 /// How much of the past is shown when nothing is said.
@@ -55,7 +66,7 @@ pub fn run(context: &mut Context, args: EventsArgs) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let mut next = begin(context, &*store, &args)?;
     let filter =
-        EventFilter { channel: args.channel, statuses: args.statuses, id: args.id, ..EventFilter::default() };
+        EventFilter { channel: args.channel, statuses: args.statuses, id: args.id, kinds: args.types };
     loop {
         // Asked before the look: what is committed in between shows at the next one.
         let version = store.version()?;

@@ -39,6 +39,9 @@ pub struct FilterArgs {
     /// Enqueued before: a duration ago or a time
     #[arg(long, value_name = "WHEN", help_heading = FILTERS)]
     pub until: Option<String>,
+    /// Pending, with at least one retry used up
+    #[arg(long, help_heading = FILTERS)]
+    pub retrying: bool,
 }
 
 /// One of these statuses by its word; help, errors and completions name them.
@@ -50,9 +53,9 @@ pub fn status_parser(statuses: &[Status]) -> impl TypedValueParser<Value = Statu
 impl FilterArgs {
     /// Whether any condition is given.
     pub fn any(&self) -> bool {
-        let Self { statuses, channel, batch, user, to, since, until } = self;
+        let Self { statuses, channel, batch, user, to, since, until, retrying } = self;
         let words = [channel, user, to, since, until];
-        !statuses.is_empty() || batch.is_some() || words.into_iter().any(Option::is_some)
+        *retrying || !statuses.is_empty() || batch.is_some() || words.into_iter().any(Option::is_some)
     }
 
     /// What they mean at `now`.
@@ -75,7 +78,7 @@ impl FilterArgs {
             recipient: self.to,
             since: when("--since", &self.since)?,
             until: when("--until", &self.until)?,
-            retrying: false,
+            retrying: self.retrying,
         })
     }
 }

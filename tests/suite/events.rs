@@ -97,6 +97,10 @@ fn what_other_processes_do_is_followed_in_order_and_resumed_by_cursor() {
     assert_eq!(json(&sandbox.ok(&["events", "--json"])).len(), 6, "the last hour");
     assert_eq!(json(&sandbox.ok(&["events", "--json", "--id", "2", "--status", "held"])), seen[1..2]);
     assert_eq!(json(&sandbox.ok(&["events", "--json", "--channel", "other"])), Vec::<Value>::new());
+    let of_type = |types: &str| json(&sandbox.ok(&["events", "--json", "--type", types]));
+    assert_eq!(of_type("held,settled"), [seen[1].clone(), seen[3].clone()]);
+    assert_eq!(of_type("attempt"), seen[2..3]);
+    assert!(sandbox.fails(64, &["events", "--type", "held,sent"]).contains("settled"));
 }
 
 #[test]

@@ -193,6 +193,15 @@ fn a_listing_is_narrowed_by_every_filter() {
     assert_eq!(ids(&["--since", "1h"]), [one, two, three, four]);
     assert_eq!(ids(&["--until", "1h"]), [0; 0]);
     assert_eq!(ids(&["--limit", "3"]), [one, two, three]);
+    assert_eq!(ids(&["--retrying"]), [0; 0]);
+    queue.settle(
+        two,
+        "relay",
+        Status::Pending,
+        Verdict::new(Outcome::Deferred, Reason::TemporaryFailure, "451 later"),
+    );
+    assert_eq!(ids(&["--retrying"]), [two]);
+    assert_eq!(ids(&["--retrying", "--channel", "outbox"]), [0; 0]);
     assert_eq!(json(&sandbox.ok(&["list", "--json", "--limit", "1"]))[0]["id"], four);
     let (code, _, stderr) = said(&run(&sandbox, &["list", "--channel", "rely"]));
     assert_eq!((code, stderr), (0, "notifyctl: there is no channel `rely`; did you mean `relay`?\n".into()));

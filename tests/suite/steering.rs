@@ -142,6 +142,7 @@ fn a_selection_is_narrowed_by_every_filter() {
     none(&["--status", "held", "--channel", "outbox"]);
     none(&["--to", "bob@example.org"]);
     none(&["--until", "1h"]);
+    none(&["--retrying"]);
     assert!(none(&["--channel", "outbux"]).contains("did you mean `outbox`?"));
     assert_eq!(sandbox.ok(&["hold", "--user", "u1"]), format!("{}\n", first + 1));
     assert_eq!(sandbox.ok(&["hold", "--channel", "other"]), format!("{}\n", first + 2));
