@@ -130,6 +130,17 @@ fn without_a_good_token_nobody_is_heard_and_each_scope_opens_its_own_routes() {
     assert_eq!(listed.status, 200);
     assert!(listed.body.contains("***@example.org") && !listed.body.contains("nn@"), "{listed:?}");
     assert!(site.get(&all, "/v1/notifications").body.contains("ann@example.org"));
+    // And is not found out by guessing, be the guess right or wrong.
+    for guess in
+        ["to=ann@example.org", "to=nobody@example.org", "user=ann", "status=pending&to=ann@example.org"]
+    {
+        let path = format!("/v1/notifications?{guess}");
+        let refused = site.get(&read, &path);
+        assert_eq!(refused.status, 403, "{guess}: {refused:?}");
+        assert!(refused.body.contains("lacks the scope `personal`"), "{refused:?}");
+        assert!(refused.header("www-authenticate").is_some_and(|it| it.contains("scope=\"personal\"")));
+        assert_eq!(site.get(&all, &path).status, 200, "{guess}");
+    }
     let whole = site.get(&all, "/v1/notifications/1").json();
     assert_eq!(
         (whole["recipient"].as_str(), whole["message"].as_str()),

@@ -106,14 +106,17 @@ async fn admit(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Pr
             ))
         })?,
     };
-    if caller.scopes.allow(scope) {
-        return Ok(caller);
+    match caller.scopes.allow(scope) {
+        true => Ok(caller),
+        false => Err(lacks(&caller, scope, "")),
     }
-    let detail = match caller.who {
-        Who::Token(_) => format!("this token lacks the scope `{scope}`"),
-        _ => format!("this user lacks the scope `{scope}`"),
-    };
-    Err(Problem::new(StatusCode::FORBIDDEN).detail(detail).with(header::WWW_AUTHENTICATE, challenge(scope)))
+}
+
+/// What `caller` is told who lacks `scope`, and what for.
+pub(super) fn lacks(caller: &Caller, scope: Scope, what_for: &str) -> Problem {
+    let who = if let Who::Token(_) = caller.who { "token" } else { "user" };
+    let detail = format!("this {who} lacks the scope `{scope}`{what_for}");
+    Problem::new(StatusCode::FORBIDDEN).detail(detail).with(header::WWW_AUTHENTICATE, challenge(scope))
 }
 
 /// How often it is looked whether who watches still may.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::App;
-use crate::http::access::Caller;
+use crate::http::access::{self, Caller};
 use crate::http::problem::{Problem, Refusals};
 use crate::model::token::Scope;
 use crate::model::{Id, Timestamp};
@@ -41,11 +41,11 @@ const PARAMETERS: [&str; 11] =
         ("status" = Option<Vec<String>>, Query, explode, description = "In this status; may be given several times"),
         ("channel" = Option<String>, Query, description = "On this channel"),
         ("batch" = Option<i64>, Query, minimum = 1, description = "Of this batch"),
-        ("user" = Option<String>, Query, description = "For this user"),
-        ("to" = Option<String>, Query, description = "To exactly this recipient"),
+        ("user" = Option<String>, Query, description = "For this user; needs the scope `personal`"),
+        ("to" = Option<String>, Query, description = "To exactly this recipient; needs the scope `personal`"),
         ("since" = Option<String>, Query, description = "Enqueued at or after: a time, or a duration ago (`2h`)"),
         ("until" = Option<String>, Query, description = "Enqueued before: a time, or a duration ago"),
-        ("retrying" = Option<bool>, Query, description = "Those alone that are pending because an attempt failed"),
+        ("retrying" = Option<bool>, Query, description = "`true`: those alone that are pending with at least one retry used up"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "How many at most; 100 unless said otherwise"),
         ("order" = Option<String>, Query, description = "`newest` first (unless said otherwise), or `oldest`"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -63,10 +63,19 @@ pub(in crate::http) async fn list(
 ) -> Result<Json<Answer>, Problem> {
     let asked = read(&given, app.now());
     let (filter, page) = asked.map_err(|what| Problem::new(StatusCode::BAD_REQUEST).detail(what))?;
+    let sees_people = caller.scopes.allow(Scope::Personal);
+    // Whoever is told whether there is one has learnt whom it is for, masked or not.
+    if !sees_people && (filter.user_id.is_some() || filter.recipient.is_some()) {
+        return Err(access::lacks(
+            &caller,
+            Scope::Personal,
+            ", without which nobody is sought by `to` or `user`",
+        ));
+    }
     let rows = app.readers.call(move |reader| reader.list(&filter, &page)).await??;
     let last = rows.last().filter(|_| rows.len() == page.limit).map(|row| row.id.to_string());
     let mut notifications: Vec<_> = rows.into_iter().map(shapes::summary).collect();
-    if !caller.scopes.allow(Scope::Personal) {
+    if !sees_people {
         notifications.iter_mut().for_each(wire::Summary::mask);
     }
     Ok(Json(Answer { notifications, next_cursor: last }))

@@ -205,6 +205,14 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     page.submit("#sought", "1", "#search button");
     page.shows("#one-message", "***");
     assert!(!page.text("main").to_lowercase().contains("anna"), "personal data is masked");
+    // Nor is it found out by guessing.
+    page.submit("#sought", "anna@example.org", "#search button");
+    page.shows("#list-empty", "This token lacks the scope `personal`");
+    assert!(!page.text("#list").contains("Subject"), "an empty list says that there is none");
+    let (troubles, _) = page.heard();
+    assert!(troubles.iter().all(|it| it.contains("403")), "{troubles:?}");
+    page.submit("#sought", "1", "#search button");
+    page.shows("#one-message", "***");
     page.click("#forget");
     page.shows("#token-why", "forgotten");
     assert_eq!(page.run("sessionStorage.length"), 0);

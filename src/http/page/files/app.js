@@ -2,7 +2,7 @@
 
 import { Refused, ask, token } from "./api.js";
 import { Chart } from "./chart.js";
-import { byId, hour, keepTime, seldom, setClock, write } from "./dom.js";
+import { byId, capital, hour, keepTime, seldom, setClock, write } from "./dom.js";
 import { Live } from "./live.js";
 import { One } from "./one.js";
 import { Overview } from "./overview.js";
@@ -240,8 +240,6 @@ function decode(part) {
     return part;
   }
 }
-
-const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 byId("search").addEventListener("submit", async (event) => {
   event.preventDefault();

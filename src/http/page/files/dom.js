@@ -107,3 +107,5 @@ export function noteMask(recipient) {
 export const statusPill = (status) => el("span", { class: "pill", "data-status": status }, status);
 export const words = (reason) => reason.replaceAll("_", " ");
 export const idLink = (id) => el("a", { href: `#/notification/${id}` }, `#${id}`);
+
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);

@@ -1,7 +1,7 @@
 // Notifications as rows: those that stand somewhere, or that were sought.
 
 import { ask } from "./api.js";
-import { byId, el, idLink, number, statusPill, sync, time, words, write } from "./dom.js";
+import { byId, capital, el, idLink, number, statusPill, sync, time, words, write } from "./dom.js";
 
 const PAGE = 50;
 
@@ -42,7 +42,12 @@ export class List {
     try {
       page = await ask(`v1/notifications?${asked.query}&limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     } catch (error) {
-      if (asked === this.asked) this.trouble(error);
+      if (asked !== this.asked) return;
+      if (error.status !== 403) return this.trouble(error);
+      // Who may look, and not at this: said where it would be shown, for as long as it is asked for.
+      document.querySelector("#list table").hidden = true;
+      write(byId("list-empty"), `${capital(error.message)}. “Forget token” asks for another one.`);
+      byId("list-empty").hidden = false;
       return;
     }
     // Somebody went on meanwhile.
