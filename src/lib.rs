@@ -83,6 +83,8 @@
 //!   claims more; an acceptance waits for its commit a few milliseconds at most (a crash repeats what was
 //!   not yet written). Attempts run side by side up to `max_in_flight` per channel, so that a channel
 //!   that hangs costs its own places alone.
+//! - **A post**: all requests that wait become one transaction ([`store::Writer::enqueue_portions`]) on the thread that writes, which
+//!   the sender uses too; what comes in a stream is claimed every few milliseconds, what comes alone at once.
 //! - **Status**: counters kept by the transactions that change them.
 //!
 //! # Where to add
@@ -96,6 +98,9 @@
 //!   `store/rows.rs` or `store/params.rs`, the shape in `wire` if it is shown outside.
 //! - **A database**: a folder below `sql/` with the same file names, a module in `store`, a variant of
 //!   [`store::StoreUrl`], one line in the conformance suite.
+//! - **A route**: a file in `src/http/` with its handler and what OpenAPI says of it, a line with its scope in
+//!   `http/router.rs` and one in `http/openapi.rs`, a row in `tests/suite/http/scopes.rs`; `NOTIFYCTL_BLESS=1 cargo test --test
+//!   suite papers::` writes `etc/openapi.json`.
 //! - **A reason**: one line in [`model::outcome`]; it is then known to the store, the filters and the logs.
 
 pub mod cache;

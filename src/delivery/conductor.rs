@@ -309,7 +309,7 @@ impl Conductor {
 
     fn look_again(&mut self, now: Instant) {
         for lane in &mut self.lanes {
-            lane.look_by(now);
+            lane.look_soon(now);
         }
     }
 

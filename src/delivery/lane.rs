@@ -37,6 +37,10 @@ const WAITING_BYTES: usize = 8 << 20;
 /// A store is asked again at least this often, whatever it said: wall clocks jump.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// The shortest time between two looks that others ring for: what is enqueued in a stream is claimed together, and whoever
+/// enqueues seldom waits for a round. The first one after a rest is claimed at once.
+const BREATH: Duration = Duration::from_millis(4);
+
 /// A pass does not wait longer than this for one rate: in a crontab the next pass comes sooner.
 const RATE_PATIENCE: Duration = Duration::from_secs(61);
 
@@ -64,6 +68,8 @@ pub(super) struct LaneState {
     wait: Duration,
     /// When to ask the store again.
     look_at: Instant,
+    /// When the store answered last.
+    answered_at: Option<Instant>,
     /// The moment that the store recorded for what waits: nothing of it begins before.
     dated: Timestamp,
     begins_at: Instant,
@@ -91,6 +97,7 @@ impl LaneState {
             limited_by: LimitedBy::Nothing,
             wait: Duration::ZERO,
             look_at: now,
+            answered_at: None,
             dated: Timestamp::default(),
             begins_at: now,
             given_at: now,
@@ -198,6 +205,11 @@ impl LaneState {
         self.look_at = self.look_at.min(at);
     }
 
+    /// Asks the store again soon: somebody has enqueued something.
+    pub(super) fn look_soon(&mut self, now: Instant) {
+        self.look_by(self.answered_at.map_or(now, |at| now.max(at + BREATH)));
+    }
+
     /// Whether the channel's trouble kept the last claim back; every result may have changed that.
     pub(super) fn is_paused(&self) -> bool {
         matches!(self.limited_by, LimitedBy::Paused(_))
@@ -212,6 +224,7 @@ impl LaneState {
         (now, wall): (Instant, Timestamp),
     ) {
         self.fit_window(&reply, fit);
+        self.answered_at = Some(now);
         if !reply.claimed.is_empty() {
             let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
             self.typical_bytes = bytes / reply.claimed.len();
@@ -376,6 +389,21 @@ mod tests {
         assert_eq!(lane.wish(), 3);
         give(&mut lane, 1, 1, LimitedBy::Nothing);
         assert_eq!(lane.wish(), 0, "each claim has a moment of its own");
+    }
+
+    #[test]
+    fn what_comes_in_a_stream_is_asked_for_together_and_what_comes_alone_at_once() {
+        let mut lane = lane(&[]);
+        let asked = Instant::now();
+        give(&mut lane, 0, 0, LimitedBy::Due(None));
+        lane.look_soon(asked + LOOK / 2);
+        assert_eq!(lane.look_at(), asked + LOOK / 2, "after a rest");
+        give(&mut lane, 1, 1, LimitedBy::Due(None));
+        let answered = lane.answered_at.expect("just now");
+        lane.look_soon(answered);
+        assert_eq!(lane.look_at(), answered + BREATH);
+        lane.look_soon(answered + BREATH / 2);
+        assert_eq!(lane.look_at(), answered + BREATH, "whoever rings again does not put it off");
     }
 
     #[test]
