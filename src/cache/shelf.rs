@@ -50,6 +50,9 @@ impl Head {
     }
 }
 
+/// The head as Redis tells it: its generation, and up to which change; whatever was written there.
+type At = (Option<String>, Option<String>);
+
 /// What a look-up came to.
 #[derive(Debug)]
 pub enum Found {
@@ -217,8 +220,9 @@ impl Shelf {
         look.cmd("HMGET").arg(self.head()).arg("generation").arg("through");
         look.cmd("PTTL").arg(&entry);
         look.cmd("GET").arg(&entry);
-        let ((generation, through), left, value): ((Option<String>, Option<String>), i64, Option<Vec<u8>>) =
+        let (at, left, value): (At, i64, Option<Vec<u8>>) =
             self.link.call(|mut to| async move { look.query_async(&mut to).await }).await?;
+        let (generation, through) = at;
         let through = through.and_then(|through| through.parse::<u64>().ok());
         if generation.as_deref() != Some(&*head.generation) || through < Some(head.through) {
             return Ok(Found::Behind);
