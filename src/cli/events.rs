@@ -1,5 +1,6 @@
 //! `notifyctl events`: What happens, as it happens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -65,8 +66,8 @@ const PIECE: usize = 1_000;
 pub fn run(context: &mut Context, args: EventsArgs) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let mut next = begin(context, &*store, &args)?;
-    let filter =
-        EventFilter { channel: args.channel, statuses: args.statuses, id: args.id, kinds: args.types };
+    let ids = Arc::new(args.id.into_iter().collect());
+    let filter = EventFilter { channel: args.channel, statuses: args.statuses, ids, kinds: args.types };
     loop {
         // Asked before the look: what is committed in between shows at the next one.
         let version = store.version()?;

@@ -1,7 +1,9 @@
 //! What happened to notifications, as watchers are told: the nouns, and where in the course of things one stands.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Id, Outcome, Reason, Status, Timestamp};
 
@@ -160,8 +162,8 @@ pub struct EventFilter {
     pub channel: Option<String>,
     /// After which the notification stood at one of these; empty means any, also what has no status.
     pub statuses: Vec<Status>,
-    /// About this notification.
-    pub id: Option<Id>,
+    /// About one of these notifications; empty means any, also what is about none.
+    pub ids: Arc<BTreeSet<Id>>,
     /// Of one of these kinds; empty means any.
     pub kinds: Vec<EventKind>,
 }
@@ -178,7 +180,7 @@ impl EventFilter {
     #[must_use]
     pub fn may_mean(&self, kind: EventKind, id: Option<Id>, status: Option<Status>) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&kind))
-            && self.id.is_none_or(|wanted| Some(wanted) == id)
+            && (self.ids.is_empty() || id.is_some_and(|id| self.ids.contains(&id)))
             && (self.statuses.is_empty() || status.is_some_and(|status| self.statuses.contains(&status)))
     }
 }

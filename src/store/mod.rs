@@ -68,7 +68,7 @@ pub trait Reader: Send {
     /// Changes whenever another connection has committed something since it was asked last.
     fn version(&self) -> Result<u64>;
     /// What happened behind `after`, in the order in which it was committed, whoever did it; of the next `limit`
-    /// events those that `filter` means.
+    /// events those that `filter` means. Notifications that it does not mean are not looked up.
     fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events>;
     /// The place before the first event at or after `since`; without it the end, for what happens from now on.
     fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor>;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::feed::{PIECE, Piece, Told};
-use crate::http::App;
+use super::feed::Feed;
+use super::most;
+use super::registry::{Live, Piece, Told};
 use crate::http::problem::Problem;
+use crate::http::readers::Readers;
 use crate::model::{Cursor, EventFilter};
 use crate::wire::{Mark, Sight};
 
@@ -35,36 +36,40 @@ pub(super) enum End {
 
 /// How far one watcher is.
 pub(super) struct Course {
-    app: Arc<App>,
+    readers: Arc<Readers>,
     filter: EventFilter,
     sight: Sight,
     next: Cursor,
-    /// What the feed hands on, once the watcher has caught up.
-    live: Option<broadcast::Receiver<Arc<Piece>>>,
+    /// What the feed hands on, which counts once the watcher has caught up.
+    live: Live,
+    caught_up: bool,
 }
 
 impl Course {
     /// Behind `after`, or from now on; with the first line, which says where that is.
     pub(super) async fn begin(
-        app: Arc<App>,
+        readers: &Arc<Readers>,
+        feed: &Feed,
         after: Option<Cursor>,
         filter: EventFilter,
         sight: Sight,
     ) -> Result<(Self, Line), Problem> {
         let next = match after {
             Some(after) => after,
-            None => app.readers.call(|reader| reader.cursor(None)).await??,
+            None => readers.call(|reader| reader.cursor(None)).await??,
         };
         let ready = Line::mark(&Mark::ready(next), next);
-        Ok((Self { app, filter, sight, next, live: None }, ready))
+        let one = filter.ids.first().copied().filter(|_| filter.ids.len() == 1);
+        let (readers, live) = (Arc::clone(readers), feed.watch(one));
+        Ok((Self { readers, filter, sight, next, live, caught_up: false }, ready))
     }
 
     /// What comes next, at least one line. Nothing is lost when it is not waited for.
     pub(super) async fn next(&mut self) -> Result<Vec<Line>, End> {
         loop {
-            let lines = match &mut self.live {
-                None => self.catch_up().await?,
-                Some(live) => match live.recv().await {
+            let lines = match self.caught_up {
+                false => self.catch_up().await?,
+                true => match self.live.next().await {
                     Ok(piece) => self.take(&piece),
                     Err(RecvError::Lagged(_)) => return Err(End::Slow),
                     Err(RecvError::Closed) => return Err(End::Over),
@@ -76,11 +81,11 @@ impl Course {
         }
     }
 
-    /// A piece from the store. The feed is asked first: what is committed after the look comes from there.
+    /// A piece from the store. What the feed hands on from here is kept: what is committed after the look comes from there.
     async fn catch_up(&mut self) -> Result<Vec<Line>, End> {
-        let live = self.app.events.feed.watch();
+        self.live.skip();
         let (after, filter) = (self.next, self.filter.clone());
-        let told = self.app.readers.call(move |reader| reader.events(after, &filter, PIECE)).await;
+        let told = self.readers.call(move |reader| reader.events(after, &filter, most(&filter))).await;
         let told = told.map_err(|_| End::Over)?.map_err(|_| End::Over)?;
         let mut lines = Vec::with_capacity(told.events.len() + 1);
         if let Some(before) = told.gap {
@@ -92,7 +97,7 @@ impl Course {
         };
         lines.extend(told.events.into_iter().map(line));
         self.next = told.next;
-        self.live = (!told.more).then_some(live);
+        self.caught_up = !told.more;
         Ok(lines)
     }
 
@@ -102,9 +107,8 @@ impl Course {
         if piece.to == known || piece.to.is_before(known) {
             return Vec::new();
         }
-        if known.is_before(piece.from) {
-            // Something between the two was not handed on.
-            self.live = None;
+        if piece.gap.is_some_and(|gap| known.is_before(gap)) {
+            self.caught_up = false;
             return Vec::new();
         }
         self.next = piece.to;

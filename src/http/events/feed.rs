@@ -1,24 +1,22 @@
-//! One thread that looks at the store for everybody who watches, and hands what it finds to each of them once.
+//! One thread that looks at the store for everybody who watches, and hands what it finds to those whom it concerns.
 //!
-//! While nobody watches it sleeps. Whoever comes or goes, and however slow, never makes it wait: what a watcher does not
-//! take in time is written over ([`broadcast`]).
+//! While nobody watches it sleeps. While all who watch mean one notification each, it asks for those alone: the others cost
+//! their part of a packed row, and no look at them. Whoever comes or goes, and however slow, never makes it wait.
 
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
-use tokio::sync::broadcast;
-
+use super::most;
+use super::registry::{Live, Registry, Wanted};
 use crate::http::LOG_TARGET;
-use crate::model::{Cursor, Event, EventFilter};
-use crate::store::{self, Reader, Store};
-use crate::wire::{self, Sight};
+use crate::model::{Cursor, Id};
+use crate::store::{self, Events, Reader, Store};
 
 /// The time between two looks at whether anything was committed elsewhere; a look costs microseconds.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The shortest time between two of them, so that what comes in a stream is handed on in pieces: at least, for each who
-/// watches (each piece wakes them all), and at most.
+/// watches everything (each piece wakes them all), and at most.
 const PAUSE: Duration = Duration::from_millis(5);
 const PAUSE_EACH: Duration = Duration::from_micros(100);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -26,69 +24,35 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long it rests when the store cannot be read.
 const REST: Duration = Duration::from_secs(1);
 
-/// How many events make a piece, at most, and how many pieces a watcher may be behind.
-pub(super) const PIECE: usize = 1_024;
-const PIECES: usize = 16;
-
-/// What happened, from one place to another.
-pub(super) struct Piece {
-    pub(super) from: Cursor,
-    pub(super) to: Cursor,
-    pub(super) told: Vec<Told>,
-}
-
-/// One event, and how it is written; made when the first one wants it, and once for all.
-pub(super) struct Told {
-    pub(super) event: Event,
-    whole: OnceLock<Utf8Bytes>,
-    masked: OnceLock<Utf8Bytes>,
-}
-
-impl Told {
-    pub(super) fn new(event: Event) -> Self {
-        Self { event, whole: OnceLock::new(), masked: OnceLock::new() }
-    }
-
-    /// As JSON, for someone who sees that much.
-    pub(super) fn text(&self, sight: Sight) -> Utf8Bytes {
-        let text = match sight {
-            Sight::Whole => &self.whole,
-            Sight::Masked => &self.masked,
-        };
-        let shape = || wire::Event::new(self.event.clone(), sight);
-        text.get_or_init(|| serde_json::to_string(&shape()).unwrap_or_default().into()).clone()
-    }
-}
-
-/// The way to the thread; it ends when this is dropped.
+/// The way to the thread; it ends when this is dropped. One that was not started hands nothing on by itself.
+#[derive(Default)]
 pub(in crate::http) struct Feed {
-    pieces: broadcast::Sender<Arc<Piece>>,
+    pub(super) registry: Arc<Registry>,
     waker: Arc<Waker>,
 }
 
 impl Feed {
     /// Starts it on a connection of its own.
     pub(in crate::http) fn start(store: Box<dyn Store>) -> std::io::Result<Self> {
-        let (pieces, _) = broadcast::channel(PIECES);
-        let waker = Arc::new(Waker::default());
-        let (sender, asleep) = (pieces.clone(), Arc::clone(&waker));
+        let feed = Self::default();
+        let (registry, waker) = (Arc::clone(&feed.registry), Arc::clone(&feed.waker));
         std::thread::Builder::new().name("http-events".into()).spawn(move || {
             let reader: &dyn Reader = &*store;
-            look(reader, &sender, &asleep);
+            look(reader, &registry, &waker);
         })?;
-        Ok(Self { pieces, waker })
+        Ok(feed)
     }
 
-    /// What happens from now on, in pieces.
-    pub(super) fn watch(&self) -> broadcast::Receiver<Arc<Piece>> {
-        let pieces = self.pieces.subscribe();
+    /// What happens from now on, in pieces: to the notification `id`, or all of it.
+    pub(in crate::http) fn watch(&self, id: Option<Id>) -> Live {
+        let live = self.registry.enter(id);
         self.waker.ring(Rung::Look);
-        pieces
+        live
     }
 
     /// This process has committed something.
     pub(in crate::http) fn ring(&self) {
-        if self.pieces.receiver_count() > 0 {
+        if self.registry.is_watched() {
             self.waker.ring(Rung::Look);
         }
     }
@@ -101,63 +65,64 @@ impl Drop for Feed {
 }
 
 /// Looks until it is told to end.
-fn look(reader: &dyn Reader, pieces: &broadcast::Sender<Arc<Piece>>, waker: &Waker) {
+fn look(reader: &dyn Reader, registry: &Registry, waker: &Waker) {
     let mut next = None;
     loop {
-        let patience = match hand_on(reader, pieces, &mut next) {
+        let rung = match hand_on(reader, registry, &mut next) {
             // Nobody watches: until somebody does.
-            Ok(None) => None,
+            Ok(None) => waker.wait(None),
             Ok(Some(version)) => {
+                let handed = Instant::now();
                 let changed = || reader.version().map_or(true, |now| now != version);
-                if waker.wait_while(LOOK, || pieces.receiver_count() > 0 && !changed()) == Rung::End {
-                    return;
+                match waker.wait_while(LOOK, || registry.is_watched() && !changed()) {
+                    Rung::End => Rung::End,
+                    _ => waker.rest(pause(registry.watch_everything()).saturating_sub(handed.elapsed())),
                 }
-                Some(pause(pieces.receiver_count()))
             }
             Err(error) => {
                 log::warn!(target: LOG_TARGET, "look for events: {error}");
-                Some(REST)
+                waker.rest(REST)
             }
         };
-        if waker.wait(patience) == Rung::End {
+        if rung == Rung::End {
             return;
         }
     }
 }
 
-/// How long it rests between two pieces.
-fn pause(watchers: usize) -> Duration {
-    let all = PAUSE_EACH.saturating_mul(u32::try_from(watchers).unwrap_or(u32::MAX));
+/// How long it rests between two pieces that wake so many.
+fn pause(woken: usize) -> Duration {
+    let all = PAUSE_EACH.saturating_mul(u32::try_from(woken).unwrap_or(u32::MAX));
     all.clamp(PAUSE, LONGEST_PAUSE)
 }
 
 /// Hands on what there is behind `next`; says which version of the store that was, or that nobody watches.
-fn hand_on(
+pub(super) fn hand_on(
     reader: &dyn Reader,
-    pieces: &broadcast::Sender<Arc<Piece>>,
+    registry: &Registry,
     next: &mut Option<Cursor>,
 ) -> store::Result<Option<u64>> {
     let version = reader.version()?;
     loop {
-        if pieces.receiver_count() == 0 {
+        let Some(wanted) = registry.wanted() else {
             *next = None;
             return Ok(None);
-        }
-        let from = match *next {
-            Some(next) => next,
-            // Whoever came before this moment reads the rest from the store.
-            None => *next.insert(reader.cursor(None)?),
         };
-        let told = reader.events(from, &EventFilter::default(), PIECE)?;
-        *next = Some(told.next);
-        // What is missing, whoever wants it asks the store for, and is told there.
-        let from = told.gap.unwrap_or(from);
-        if told.next != from {
-            let told_each = told.events.into_iter().map(Told::new).collect();
-            // That nobody is left is seen above.
-            let _ = pieces.send(Arc::new(Piece { from, to: told.next, told: told_each }));
+        let Some(from) = *next else {
+            // Whoever came before this moment reads the rest from the store.
+            let now = *next.insert(reader.cursor(None)?);
+            let nothing = Events { events: Vec::new(), next: now, gap: Some(now), more: false };
+            registry.hand(&Wanted::nothing(), nothing);
+            continue;
+        };
+        let filter = wanted.filter();
+        let found = reader.events(from, &filter, most(&filter))?;
+        let more = found.more;
+        *next = Some(found.next);
+        if found.next != from || found.gap.is_some() {
+            registry.hand(&wanted, found);
         }
-        if !told.more {
+        if !more {
             return Ok(Some(version));
         }
     }
@@ -203,13 +168,14 @@ impl Waker {
                 waited.unwrap_or_else(PoisonError::into_inner)
             }
         };
-        match *rung {
-            Rung::End => Rung::End,
-            how => {
-                *rung = Rung::Nothing;
-                how
-            }
-        }
+        taken(&mut rung)
+    }
+
+    /// Waits for all of `time`, but for the end; what it is rung for meanwhile is looked at behind that.
+    fn rest(&self, time: Duration) -> Rung {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.bell.wait_timeout_while(rung, time, |rung| *rung != Rung::End);
+        taken(&mut waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Waits in steps until it is rung, or `quiet` is over.
@@ -223,6 +189,14 @@ impl Waker {
     }
 }
 
+/// What it was rung for, once; but for the end, which stays.
+fn taken(rung: &mut Rung) -> Rung {
+    match *rung {
+        Rung::End => Rung::End,
+        _ => std::mem::take(rung),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +206,19 @@ mod tests {
         assert_eq!([0, 1, 50].map(pause), [PAUSE; 3]);
         assert_eq!(pause(1_000), Duration::from_millis(100));
         assert_eq!(pause(usize::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn what_happens_meanwhile_shortens_no_pause_but_the_end_does() {
+        const TIME: Duration = Duration::from_millis(20);
+        let waker = Waker::default();
+        waker.ring(Rung::Look);
+        let begun = Instant::now();
+        assert_eq!(waker.rest(TIME), Rung::Look);
+        assert!(begun.elapsed() >= TIME);
+        assert_eq!(waker.wait(Some(Duration::ZERO)), Rung::Nothing, "it was taken, and is looked at now");
+        waker.ring(Rung::End);
+        waker.ring(Rung::Look);
+        assert_eq!(waker.rest(Duration::from_secs(3_600)), Rung::End);
     }
 }

@@ -3,7 +3,10 @@
 
 mod course;
 mod feed;
+mod registry;
 mod stream;
+#[cfg(test)]
+pub(in crate::http) mod tests;
 mod websocket;
 
 use std::str::FromStr;
@@ -21,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
 pub(in crate::http) use feed::Feed;
+pub(in crate::http) use registry::Live;
 
 use super::App;
 use super::access::{self, Caller};
@@ -35,11 +39,11 @@ use course::Course;
 /// The most who watch at once.
 const WATCHERS: usize = 2_000;
 
-/// How many events are looked at for one answer as JSON.
-const PAGE: usize = 1_000;
+/// How many events are looked at in one piece.
+const PIECE: usize = 1_000;
 
-/// The same where one notification is meant: all that are kept, for the others cost next to nothing.
-const PAGE_OF_ONE: usize = 1_000_000;
+/// The same where some notifications are meant: all that are kept, for the others cost next to nothing.
+const PIECE_OF_SOME: usize = 1_000_000;
 
 /// The most that may be told again to whoever comes; of acceptances, and of others.
 const LAST: u32 = 1_000;
@@ -60,10 +64,20 @@ impl Watching {
         Self { feed, room: Arc::new(Semaphore::new(WATCHERS)), tracker }
     }
 
+    /// What happens to the notification `id` from now on.
+    pub(in crate::http) fn one(&self, id: Id) -> Live {
+        self.feed.watch(Some(id))
+    }
+
     fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let full = |_| Problem::later(format!("{WATCHERS} watch already"), 10);
         Arc::clone(&self.room).try_acquire_owned().map_err(full)
     }
+}
+
+/// How many events are looked at in one piece of what `filter` means.
+fn most(filter: &EventFilter) -> usize {
+    if filter.ids.is_empty() { PIECE } else { PIECE_OF_SOME }
 }
 
 /// What may stand in the query. A token never does: queries are written into logs.
@@ -110,7 +124,12 @@ impl Asked {
     fn filter(self) -> Result<EventFilter, Problem> {
         let statuses: Vec<Status> = words("status", self.status.as_deref())?;
         let kinds: Vec<EventKind> = words("type", self.r#type.as_deref())?;
-        Ok(EventFilter { channel: self.channel, statuses, id: self.id, kinds })
+        Ok(EventFilter {
+            channel: self.channel,
+            statuses,
+            ids: Arc::new(self.id.into_iter().collect()),
+            kinds,
+        })
     }
 }
 
@@ -177,7 +196,7 @@ pub(in crate::http) async fn watch(
     if headers.contains_key(header::UPGRADE) {
         let upgrade = upgrade.map_err(|error| bad(error.body_text()))?;
         let room = app.events.enter()?;
-        let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
+        let (course, ready) = Course::begin(&app.readers, &app.events.feed, after, filter, sight).await?;
         let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
         let refused = access::refused_later(app, caller);
         let upgrade = upgrade
@@ -198,7 +217,7 @@ pub(in crate::http) async fn watch(
         return page(&app, after, filter, sight).await.map(|page| Json(page).into_response());
     }
     let room = app.events.enter()?;
-    let (course, ready) = Course::begin(Arc::clone(&app), after, filter, sight).await?;
+    let (course, ready) = Course::begin(&app.readers, &app.events.feed, after, filter, sight).await?;
     let (response, writer) = stream::answer();
     let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
     let refused = access::refused_later(app, caller);
@@ -210,9 +229,8 @@ pub(in crate::http) async fn watch(
 }
 
 async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sight) -> Result<Page, Problem> {
-    let limit = if filter.id.is_some() { PAGE_OF_ONE } else { PAGE };
     let told = app.readers.call(move |reader| match after {
-        Some(after) => reader.events(after, &filter, limit),
+        Some(after) => reader.events(after, &filter, most(&filter)),
         None => reader.cursor(None).map(|next| Told { events: Vec::new(), next, gap: None, more: false }),
     });
     let told = told.await??;

@@ -1,6 +1,7 @@
 //! What watchers are told: all of it, once, in the order in which it was committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,10 @@ fn all(store: &dyn Store, after: Cursor, filter: &EventFilter, limit: usize) -> 
 
 fn whole(store: &dyn Store) -> Vec<Event> {
     all(store, Cursor::default(), &EventFilter::default(), 100)
+}
+
+fn about(ids: &[Id]) -> Arc<BTreeSet<Id>> {
+    Arc::new(ids.iter().copied().collect())
 }
 
 fn steps(events: &[Event]) -> Vec<(EventKind, Option<Id>, Option<Status>)> {
@@ -200,23 +205,24 @@ pub fn filters_narrow_what_is_told_and_never_stop_it(place: &dyn Place) {
         EventFilter { channel: Some("d".into()), ..EventFilter::default() },
         EventFilter { statuses: vec![Status::Sent], ..EventFilter::default() },
         EventFilter { statuses: vec![Status::Sending, Status::Pending], ..EventFilter::default() },
-        EventFilter { id: Some(ids[2]), ..EventFilter::default() },
+        EventFilter { ids: about(&ids[2..]), ..EventFilter::default() },
+        EventFilter { ids: about(&[ids[2], ids[0], 4711]), ..EventFilter::default() },
         EventFilter {
-            id: Some(ids[0]),
+            ids: about(&ids[..1]),
             statuses: vec![Status::Sent],
             channel: Some("c".into()),
             ..EventFilter::default()
         },
         EventFilter { kinds: vec![EventKind::Settled], ..EventFilter::default() },
         EventFilter { kinds: vec![EventKind::Enqueued, EventKind::Held], ..EventFilter::default() },
-        EventFilter { id: Some(4711), ..EventFilter::default() },
+        EventFilter { ids: about(&[4711]), ..EventFilter::default() },
     ];
     for filter in filters {
         let wanted: Vec<Event> = events.iter().filter(|event| filter.means(event)).cloned().collect();
         for limit in [1, 100] {
             assert_eq!(all(&*hand.store, Cursor::default(), &filter, limit), wanted, "{filter:?} by {limit}");
         }
-        assert_eq!(wanted.is_empty(), filter.id == Some(4711), "{filter:?}");
+        assert_eq!(wanted.is_empty(), filter.ids == about(&[4711]), "{filter:?}");
         let told = hand.store.events(Cursor::default(), &filter, 100).unwrap();
         assert_eq!(told.next, hand.store.cursor(None).unwrap(), "one is as far as if all had been meant");
     }

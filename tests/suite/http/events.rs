@@ -298,6 +298,37 @@ fn who_comes_while_much_happens_is_told_all_of_it_once() {
     }
 }
 
+#[test]
+fn who_watches_one_is_told_of_that_one_alone_before_it_is_there_and_by_whomever_it_is_done() {
+    let ground = Ground::accepting("");
+    let sandbox = &ground.sandbox;
+    let (first, second) =
+        (Watcher::websocket(&ground, "?id=1", &[]), Watcher::websocket(&ground, "?id=2", &[]));
+    let stream = Watcher::stream(&ground, "?id=2", &[]);
+    let cancelled = Watcher::websocket(&ground, "?id=2&type=cancelled", &[]);
+    [&first, &second, &cancelled].into_iter().for_each(|watcher| drop(watcher.ready()));
+    assert!(stream.line().starts_with("retry:"));
+    for _ in 0..3 {
+        assert_eq!(ground.post(r#"{"channel": "run", "message": "x"}"#).status, 202);
+    }
+    sandbox.ok(&["hold", "1", "2", "3"]);
+    sandbox.ok(&["release", "3"]);
+    sandbox.ok(&["cancel", "2"]);
+    sandbox.ok(&["release", "1"]);
+    let life = second.events(3);
+    assert_eq!(
+        steps(&life),
+        [("enqueued", 2, "pending"), ("held", 2, "held"), ("cancelled", 2, "cancelled")]
+    );
+    assert_eq!(
+        steps(&first.events(3)),
+        [("enqueued", 1, "pending"), ("held", 1, "held"), ("released", 1, "pending")]
+    );
+    assert_eq!(cancelled.json(), life[2]);
+    let told = (0..).map(|_| stream.line()).filter(|line| line.starts_with("data:")).take(life.len());
+    assert_eq!(told.count(), life.len());
+}
+
 /// Takes as long as a watcher may take for what it is sent: five seconds.
 #[test]
 fn one_who_does_not_read_is_dropped_and_delays_nobody() {

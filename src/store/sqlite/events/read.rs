@@ -1,5 +1,7 @@
 //! Reading what happened: what was enqueued and what else was done, as one order, from any place in it.
 
+use std::ops::Bound::{Excluded, Included};
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::entry::{Entry, unpack};
@@ -163,28 +165,41 @@ impl Page<'_> {
 
     /// What was enqueued up to and with `to`; false when it is not all of it.
     fn enqueued(&mut self, to: Id) -> rusqlite::Result<bool> {
-        let from = self.next.enqueued;
-        let (from, last) = match self.filter.id {
-            Some(id) => (from.max(id.saturating_sub(1)), to.min(id)),
-            None => (from, to),
-        };
-        if from < last && self.filter.may_mean(EventKind::Enqueued, self.filter.id, Some(Status::Pending)) {
-            let mut query = self.view.prepare_cached(sql!("event_enqueued"))?;
-            let mut rows = query.query(params![from, last])?;
-            while let Some(row) = rows.next()? {
-                if !self.look() {
+        let (from, filter) = (self.next.enqueued, self.filter);
+        let first = filter.ids.first().copied();
+        if from < to && filter.may_mean(EventKind::Enqueued, first, Some(Status::Pending)) {
+            if first.is_none() {
+                if !self.enqueued_between(from, to)? {
                     return Ok(false);
                 }
-                let id: Id = row.get(0)?;
-                self.next.enqueued = id;
-                self.keep(Event {
-                    batch_id: row.get(4)?,
-                    recipient: row.get(3)?,
-                    ..plain(EventKind::Enqueued, row.get(1)?, Some(id), row.get(2)?, Some(Status::Pending))
-                });
+            } else {
+                for &id in filter.ids.range((Excluded(from), Included(to))) {
+                    if !self.enqueued_between(id.saturating_sub(1), id)? {
+                        return Ok(false);
+                    }
+                }
             }
         }
-        self.next.enqueued = self.next.enqueued.max(to);
+        self.next.enqueued = from.max(to);
+        Ok(true)
+    }
+
+    /// Those of the ids behind `from`, up to and with `to`; false when it is not all of them.
+    fn enqueued_between(&mut self, from: Id, to: Id) -> rusqlite::Result<bool> {
+        let mut query = self.view.prepare_cached(sql!("event_enqueued"))?;
+        let mut rows = query.query(params![from, to])?;
+        while let Some(row) = rows.next()? {
+            if !self.look() {
+                return Ok(false);
+            }
+            let id: Id = row.get(0)?;
+            self.next.enqueued = id;
+            self.keep(Event {
+                batch_id: row.get(4)?,
+                recipient: row.get(3)?,
+                ..plain(EventKind::Enqueued, row.get(1)?, Some(id), row.get(2)?, Some(Status::Pending))
+            });
+        }
         Ok(true)
     }
 
