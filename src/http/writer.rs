@@ -170,7 +170,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Content, NewNotification, Priority, Timestamp};
+    use crate::model::{Content, NewNotification, Timestamp};
     use crate::store::{Access, Options, Reader};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -194,15 +194,7 @@ mod tests {
     fn one() -> Portion {
         let content =
             Content { recipient: "a@example.org".into(), message: "m".into(), ..Content::default() };
-        let new = NewNotification {
-            channel: "mail".into(),
-            content,
-            user_id: None,
-            priority: Priority::Normal,
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
-        };
+        let new = NewNotification { channel: "mail".into(), content, ..NewNotification::default() };
         Portion { new: vec![new], key_expires_at: NOW, batch: None }
     }
 

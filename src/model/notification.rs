@@ -42,7 +42,7 @@ pub struct Attachment {
 }
 
 /// What is handed to the store to be enqueued.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Default, Debug, Clone, PartialEq, Eq)]
 pub struct NewNotification {
     /// The name of the channel.
     pub channel: String,
@@ -246,11 +246,7 @@ mod tests {
                 message: "hello".into(),
                 ..Content::default()
             },
-            user_id: None,
-            priority: Priority::Normal,
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
+            ..NewNotification::default()
         }
     }
 

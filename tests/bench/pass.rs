@@ -7,7 +7,7 @@ use std::time::Duration;
 use notifyctl::channel::{Attempt, Channel, Envelope};
 use notifyctl::clock::{Clock, SystemClock};
 use notifyctl::delivery::{self, Budget as Limits, Engine, Lane, Stop, Until};
-use notifyctl::model::{Content, NewNotification, OnUnknown, Policy, Priority, Verdict};
+use notifyctl::model::{Content, NewNotification, OnUnknown, Policy, Verdict};
 use notifyctl::store::{self, Access, Handle, NewBatch, Next, Options, Store};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -84,11 +84,7 @@ pub fn row(n: usize) -> NewNotification {
             message: "x".repeat(250),
             ..Content::default()
         },
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
+        ..NewNotification::default()
     }
 }
 

@@ -337,15 +337,8 @@ fn the_log_stays_short_over_hundreds_of_commands_and_after_a_large_batch() {
     sandbox.run(&["enqueue", "--batch", "-"], rows.as_bytes());
     assert!(log() <= SHORT, "after a batch: {}", log());
     let one = sandbox.store().get(1).unwrap().unwrap();
-    let new = NewNotification {
-        channel: one.summary.channel,
-        content: one.content,
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
-    };
+    let new =
+        NewNotification { channel: one.summary.channel, content: one.content, ..NewNotification::default() };
     for n in 0..200 {
         // As each command does: open, accept, close.
         sandbox.store().enqueue(Timestamp(n), Timestamp(n), std::slice::from_ref(&new)).unwrap();

@@ -4,9 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use notifyctl::model::{
-    Content, NewNotification, Outcome, Priority, Reason, Status, Timestamp, Transition, Verdict,
-};
+use notifyctl::model::{Content, NewNotification, Outcome, Reason, Status, Timestamp, Transition, Verdict};
 use notifyctl::store::{
     Access, Claim, ClaimReply, Claimed, Exchange, GiveBack, Options, Settlement, Store, StoreUrl, Worker,
     open,
@@ -148,10 +146,6 @@ pub fn plain(channel: &str, recipient: &str) -> NewNotification {
             message: "The disk of db1 is full.\n".into(),
             ..Content::default()
         },
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
+        ..NewNotification::default()
     }
 }

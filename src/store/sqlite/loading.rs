@@ -41,7 +41,7 @@ mod tests {
 
     use super::super::Sqlite;
     use super::*;
-    use crate::model::{Content, NewNotification, Priority, Timestamp};
+    use crate::model::{Content, NewNotification, Timestamp};
     use crate::store::{Access, ErrorKind, NewBatch, Next, Writer};
 
     const BUSY: Duration = Duration::from_millis(400);
@@ -53,13 +53,9 @@ mod tests {
 
     fn new() -> NewNotification {
         NewNotification {
-            user_id: None,
             channel: "c".into(),
-            priority: Priority::Normal,
             content: Content { recipient: "a@example.org".into(), message: "x".into(), ..Content::default() },
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
+            ..NewNotification::default()
         }
     }
 

@@ -94,7 +94,7 @@ mod tests {
     use super::super::Sqlite;
     use super::worker::LocalWorker;
     use super::*;
-    use crate::model::{NewNotification, Priority};
+    use crate::model::NewNotification;
     use crate::store::{Access, Claim, Exchange, Worker, Writer};
 
     const LEASE: Duration = Duration::from_secs(60);
@@ -106,13 +106,9 @@ mod tests {
 
     fn new() -> NewNotification {
         NewNotification {
-            user_id: None,
             channel: "c".into(),
-            priority: Priority::Normal,
             content: Content { recipient: "a@example.org".into(), message: "x".into(), ..Content::default() },
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
+            ..NewNotification::default()
         }
     }
 

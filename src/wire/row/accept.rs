@@ -77,7 +77,7 @@ impl Iterator for NewRow {
         let recipient = self.recipients.next()?;
         // The last one takes the content along; all others need a copy.
         let mut new = match self.recipients.len() {
-            0 => std::mem::replace(&mut self.shape, empty()),
+            0 => std::mem::take(&mut self.shape),
             _ => self.shape.clone(),
         };
         new.content.recipient = recipient;
@@ -90,18 +90,6 @@ impl Iterator for NewRow {
 }
 
 impl ExactSizeIterator for NewRow {}
-
-fn empty() -> NewNotification {
-    NewNotification {
-        channel: String::new(),
-        content: Content::default(),
-        user_id: None,
-        priority: crate::model::Priority::default(),
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
-    }
-}
 
 impl Row {
     /// Checks the row and makes notifications of it, at least one.

@@ -44,11 +44,8 @@ pub fn mail(data: &[u8]) {
                 false => vec![Attachment { name: file, media_type, content: data.to_vec() }],
             },
         },
-        user_id: None,
         priority: if data.len().is_multiple_of(2) { Priority::High } else { Priority::Normal },
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
+        ..NewNotification::default()
     };
     if !new.problems(&Limits::default()).is_empty() {
         return;

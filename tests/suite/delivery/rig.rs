@@ -9,9 +9,7 @@ use std::time::Duration;
 use notifyctl::channel::{Attempt, Channel, Envelope};
 use notifyctl::clock::{Clock, since_boot};
 use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Seen, Stop, Tally, Until};
-use notifyctl::model::{
-    Content, Id, NewNotification, OnUnknown, Policy, Priority, Status, Timestamp, Verdict,
-};
+use notifyctl::model::{Content, Id, NewNotification, OnUnknown, Policy, Status, Timestamp, Verdict};
 use notifyctl::store::{Access, Handle, Options, Store, Worker, open};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -189,11 +187,7 @@ pub fn notification(channel: &str) -> NewNotification {
             message: "hello".into(),
             ..Content::default()
         },
-        user_id: None,
-        priority: Priority::Normal,
-        not_before: None,
-        expires_at: None,
-        idempotency_key: None,
+        ..NewNotification::default()
     }
 }
 
