@@ -20,6 +20,7 @@ mod handed;
 mod health;
 mod history;
 mod id;
+mod idle;
 mod listen;
 mod metrics;
 mod notifications;

@@ -12,9 +12,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,13 +22,10 @@ use tokio_util::task::TaskTracker;
 
 use super::access::{Credentials, Peer};
 use super::listen::{self, Socket};
-use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, router};
+use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router};
 
 /// How long a new connection may say nothing: hyper's own limit begins with its first byte.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
-
-/// How long the head of a request may take, and how long a connection may be idle between two.
-const HEAD: Duration = Duration::from_secs(30);
 
 /// The most headers of a request, and the most bytes of its head.
 const HEADERS: usize = 64;
@@ -164,9 +160,8 @@ impl Serving {
                 Ok::<_, std::convert::Infallible>(answer::answer(router, peer, request).await)
             }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+        let (mut serves, stream) = idle::limited(stream);
+        let connection = serves
             .max_headers(HEADERS)
             .max_header_size(HEAD_BYTES)
             .max_buf_size(BUFFER)

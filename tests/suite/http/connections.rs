@@ -48,7 +48,16 @@ fn who_says_nothing_is_hung_up_on_and_who_waits_gets_the_place() {
 #[test]
 fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
     const SLOW: usize = 40;
-    let ground = Ground::accepting(&format!("max_connections = {}", SLOW + 1));
+    let ground = Ground::accepting(&format!("max_connections = {}", SLOW + 2));
+    // Beside them, one that has asked and will ask again.
+    let idle = connect(&ground);
+    let ask = |mut idle: &TcpStream| {
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+        let mut answer = [0; 4_096];
+        let length = idle.read(&mut answer).expect("an answer");
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 "), "{length}");
+    };
+    ask(&idle);
     let began = Instant::now();
     let slow: Vec<_> = (0..SLOW).map(|_| connect(&ground)).collect();
     let mut left: Vec<_> = slow.iter().collect();
@@ -76,6 +85,7 @@ fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
     }
     let first_gone = first_gone.expect("all of them went");
     assert!(first_gone > Duration::from_secs(25), "{first_gone:?}: a slow network is no attack");
+    ask(&idle);
     // And is not theirs to wait for, also where nobody comes to the socket.
     assert!(answered_first.is_some_and(|took| took < Duration::from_secs(20)), "{answered_first:?}");
     assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
