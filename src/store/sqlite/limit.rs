@@ -3,7 +3,8 @@
 //! SQLite begins its log anew when all of it has been moved into the database file and nobody reads. Among dozens of
 //! processes somebody always does, if only because the machine has put it aside in the middle of a read, and a log
 //! that is read is only made longer. So a worker that finds it too long keeps the writers out for a moment, moves
-//! what is left, and waits for those who read still; whoever comes then reads the database file alone.
+//! what is left, and waits for those who read still; whoever comes then reads the database file alone. So does a daemon
+//! that only takes requests.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -69,7 +70,60 @@ fn begin_anew(connection: &mut Connection, line: &Line) -> rusqlite::Result<bool
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use super::super::Sqlite;
     use super::*;
+    use crate::model::{Content, NewNotification, Priority, Timestamp};
+    use crate::store::{Access, Portion, Writer};
+
+    /// As where a daemon only takes requests: nobody exchanges results, and many ask.
+    #[test]
+    fn who_only_accepts_keeps_to_the_limit_too_though_somebody_always_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("n.db");
+        let mut store =
+            Sqlite::open(&database, Duration::from_secs(5), Access::Create, Timestamp(1)).unwrap();
+        let _worker = store.register(Timestamp(1), "h").unwrap();
+        let message = "x".repeat(1 << 20);
+        let content = Content { recipient: "a".into(), message, ..Content::default() };
+        let new = NewNotification {
+            channel: "mail".into(),
+            content,
+            user_id: None,
+            priority: Priority::Normal,
+            not_before: None,
+            expires_at: None,
+            idempotency_key: None,
+        };
+        let portion = Portion { new: vec![new], key_expires_at: Timestamp(1), batch: None };
+        let ended = AtomicBool::new(false);
+        let longest = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let readers = [0, 1].map(|_| Connection::open(&database).unwrap());
+                let begin = "BEGIN; SELECT count(*) FROM notifications";
+                readers[1].execute_batch(begin).unwrap();
+                for turn in 0.. {
+                    let (comes, goes) = (&readers[turn % 2], &readers[(turn + 1) % 2]);
+                    comes.execute_batch(begin).unwrap();
+                    goes.execute_batch("COMMIT").unwrap();
+                    if ended.load(Relaxed) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            });
+            let mut longest = 0;
+            // Each takes more than 256 pages.
+            for _ in 0..3 * PAGES / 256 {
+                store.enqueue_portions(Timestamp(2), std::slice::from_ref(&portion)).unwrap();
+                longest = longest.max(wal::pages(&database));
+            }
+            ended.store(true, Relaxed);
+            longest
+        });
+        assert!((PAGES..2 * PAGES).contains(&longest), "{longest} pages");
+    }
 
     #[test]
     fn a_log_that_is_too_long_is_begun_anew_as_soon_as_nobody_keeps_an_old_view() {

@@ -146,6 +146,11 @@ impl Sqlite {
         self.harm.may_be_torn() || wal::is_long(&self.path)
     }
 
+    /// Begins the log anew if it is too long: for who commits hundreds of times.
+    fn hold_limit(&mut self) {
+        self.limit.hold(&mut self.connection, &self.path, &self.line, self.busy_timeout);
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         read(&self.connection).map_err(|error| failure("read database", &self.path, &error))
     }
@@ -248,7 +253,9 @@ impl Writer for Sqlite {
 
     fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>> {
         let work = |connection: &Connection| enqueue::portions(connection, now, portions);
-        self.write_hard("enqueue into", work, None)
+        let taken = self.write_hard("enqueue into", work, None);
+        self.hold_limit();
+        taken
     }
 
     fn enqueue_batch(
@@ -291,7 +298,7 @@ impl Writer for Sqlite {
         // Who claims wants more; and what is under way must find what was set aside for it.
         let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
         let answer = self.write_hard("write results to", work, room)?;
-        self.limit.hold(&mut self.connection, &self.path, &self.line, self.busy_timeout);
+        self.hold_limit();
         Ok(Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer })
     }
 
