@@ -30,9 +30,9 @@ pub use params::{
     Settlement,
 };
 pub use rows::{
-    Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed, Counts, Due,
-    Enqueued, Events, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan, RateState,
-    Space, Summary, TableStats, Taken, User,
+    Attached, Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed,
+    Counts, Due, Enqueued, Events, Exchanged, Finding, Identity, LimitedBy, LiveWorker, Notification, Orphan,
+    RateState, Space, Summary, TableStats, Taken, User,
 };
 pub use tokens::{NewToken, Token, Tokens};
 pub use turn::Turn;

@@ -93,8 +93,10 @@ pub struct Summary {
 pub struct Notification {
     /// What lists show.
     pub summary: Summary,
-    /// What is told.
+    /// What is told, without attachments: who sends it alone reads their bytes.
     pub content: Content,
+    /// Its attachments.
+    pub attachments: Vec<Attached>,
     /// The earliest moment the caller allowed.
     pub not_before: Option<Timestamp>,
     /// The caller's duplicate guard, while its window lasts.
@@ -107,6 +109,17 @@ pub struct Notification {
     pub worker: Option<String>,
     /// Until when, unless extended.
     pub lease_expires_at: Option<Timestamp>,
+}
+
+/// An attachment, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The file's name.
+    pub name: String,
+    /// The media type.
+    pub media_type: String,
+    /// How many bytes it has.
+    pub size: u64,
 }
 
 /// One attempt.

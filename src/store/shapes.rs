@@ -52,7 +52,7 @@ pub fn notification(
         message: content.message,
         html: content.html,
         headers: headers(&content.headers),
-        attachments: content.attachments.into_iter().map(attachment).collect(),
+        attachments: row.attachments.into_iter().map(attachment).collect(),
         not_before: row.not_before,
         idempotency_key: row.idempotency_key,
         retries: row.retries,
@@ -63,8 +63,8 @@ pub fn notification(
     }
 }
 
-fn attachment(row: crate::model::Attachment) -> wire::Attachment {
-    wire::Attachment { name: row.name, media_type: row.media_type, size: row.content.len() as u64 }
+fn attachment(row: store::Attached) -> wire::Attachment {
+    wire::Attachment { name: row.name, media_type: row.media_type, size: row.size }
 }
 
 fn headers(headers: &[(String, String)]) -> BTreeMap<String, String> {

@@ -279,7 +279,7 @@ fn a_batch_file_may_name_files_beside_it_and_nothing_else() {
     }
     write("files/a.txt");
     taken(&sandbox, &["mailing/rows.ndjson"], b"");
-    let attachment = &sandbox.store().get(1).unwrap().unwrap().content.attachments[0];
+    let attachment = &sandbox.attachments(1)[0];
     assert_eq!((attachment.name.as_str(), attachment.content.as_slice()), ("a.txt", &b"hi"[..]));
 }
 

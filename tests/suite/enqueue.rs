@@ -134,7 +134,7 @@ fn html_and_attachments_travel_with_it() {
     };
     assert_eq!(content.html.as_deref(), Some("<p>hi"));
     assert_eq!(
-        content.attachments,
+        sandbox.attachments(1),
         [
             attachment("report.pdf", "application/pdf", b"%PDF\0\xff"),
             attachment("data.unheard-of", "application/octet-stream", b"")

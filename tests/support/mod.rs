@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use notifyctl::clock::{Clock, SystemClock};
+use notifyctl::model::{Attachment, Id};
 use notifyctl::store::{Access, Store};
 use tempfile::TempDir;
 
@@ -85,6 +86,17 @@ impl Sandbox {
     /// The store, as the library opens it: what is in it is told by another way than by the commands.
     pub fn store(&self) -> Box<dyn Store> {
         hand::sqlite(&self.db(), Access::Existing, SystemClock.now())
+    }
+
+    /// The attachments of a notification, as they lie in the store.
+    pub fn attachments(&self, id: Id) -> Vec<Attachment> {
+        let store = rusqlite::Connection::open(self.db()).expect("open the store");
+        let sql = "SELECT name, media_type, content FROM parts WHERE notification_id = ? AND position > 0 ORDER BY position";
+        let mut query = store.prepare(sql).expect("ask");
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Attachment { name: row.get(0)?, media_type: row.get(1)?, content: row.get(2)? })
+        };
+        query.query_map([id], read).expect("ask").collect::<Result<_, _>>().expect("read")
     }
 
     /// How many notifications were ever accepted; none where there is no store yet.

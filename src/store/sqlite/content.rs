@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row};
 
 use super::sql::sql;
 use crate::model::{Attachment, Content, Id};
+use crate::store::Attached;
 
 /// Where among the parts the message stands, when it does not stand in the row itself.
 pub(super) const MESSAGE: i64 = -1;
@@ -55,6 +56,25 @@ pub(super) fn read_parts(connection: &Connection, id: Id, content: &mut Content)
         }
     }
     Ok(())
+}
+
+/// Reads the texts among the parts of a notification into its content, and of its attachments what is shown.
+pub(super) fn read_texts(
+    connection: &Connection,
+    id: Id,
+    content: &mut Content,
+) -> rusqlite::Result<Vec<Attached>> {
+    let mut attached = Vec::new();
+    let mut parts = connection.prepare_cached(sql!("parts_shown"))?;
+    let mut rows = parts.query([id])?;
+    while let Some(row) = rows.next()? {
+        match row.get(0)? {
+            MESSAGE => content.message = text(row.get(3)?)?,
+            HTML => content.html = Some(text(row.get(3)?)?),
+            _ => attached.push(Attached { name: row.get(1)?, media_type: row.get(2)?, size: row.get(4)? }),
+        }
+    }
+    Ok(attached)
 }
 
 fn text(bytes: Vec<u8>) -> rusqlite::Result<String> {

@@ -33,6 +33,7 @@ pub(super) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<No
                     html: None,
                     attachments: Vec::new(),
                 },
+                attachments: Vec::new(),
                 not_before: row.get(17)?,
                 idempotency_key: None,
                 retries: row.get(18)?,
@@ -45,7 +46,7 @@ pub(super) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<No
         .optional()?;
     let Some((mut notification, parts)) = found else { return Ok(None) };
     if parts > 0 {
-        content::read_parts(connection, id, &mut notification.content)?;
+        notification.attachments = content::read_texts(connection, id, &mut notification.content)?;
     }
     let mut key = connection.prepare_cached(sql!("key_of"))?;
     notification.idempotency_key = key.query_row([id], |row| row.get(0)).optional()?;
@@ -191,23 +192,68 @@ pub(super) fn user(connection: &Connection, id: &str) -> rusqlite::Result<Option
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::Sqlite;
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{Attachment, Content, NewNotification, Priority, Timestamp};
+    use crate::store::{Access, Reader, Writer};
 
     #[test]
     fn one_notification_is_found_and_not_looked_for() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, patience) = (folder.path().join("n.db"), std::time::Duration::ZERO);
-        let opened = super::super::open::open(&path, patience, crate::store::Access::Create, Timestamp(1));
+        let (path, patience) = (folder.path().join("n.db"), Duration::ZERO);
+        let opened = super::super::open::open(&path, patience, Access::Create, Timestamp(1));
         let connection = opened.unwrap();
         let plan = |sql: &str| -> Vec<String> {
             let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             query.query_map([1], |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap()
         };
-        for sql in [sql!("get"), sql!("attempts"), sql!("key_of"), sql!("parts"), sql!("batch")] {
+        for sql in
+            [sql!("get"), sql!("attempts"), sql!("key_of"), sql!("parts"), sql!("parts_shown"), sql!("batch")]
+        {
             let steps = plan(sql);
             assert!(!steps.is_empty() && !steps.iter().any(|step| step.contains("SCAN")), "{sql}: {steps:?}");
         }
         assert!(plan("SELECT 1 FROM notifications WHERE attempts = ?")[0].contains("SCAN"), "control");
+    }
+
+    /// How many bytes this thread has read so far.
+    fn bytes_read() -> u64 {
+        let told = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+        told.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn what_an_attachment_holds_is_not_read_to_show_it() {
+        const BYTES: usize = 8 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let path = folder.path().join("n.db");
+            Sqlite::open(&path, Duration::from_secs(5), Access::Create, Timestamp(1)).unwrap()
+        };
+        let attachment =
+            Attachment { name: "a".into(), media_type: "text/plain".into(), content: vec![b'x'; BYTES] };
+        let html = Some("<p>hello".to_owned());
+        let content = Content { html: html.clone(), attachments: vec![attachment], ..Content::default() };
+        let new = NewNotification {
+            channel: "mail".into(),
+            content,
+            user_id: None,
+            priority: Priority::Normal,
+            not_before: None,
+            expires_at: None,
+            idempotency_key: None,
+        };
+        let id = open().enqueue(Timestamp(2), Timestamp(3), &[new]).unwrap()[0].id;
+        let store = open();
+        let before = bytes_read();
+        let shown = store.get(id).unwrap().unwrap();
+        let read = bytes_read() - before;
+        assert!(read < (BYTES / 8) as u64, "{read}");
+        assert_eq!((shown.attachments[0].size, shown.content.html), (BYTES as u64, html));
+        let mut whole = Content::default();
+        content::read_parts(&store.connection, id, &mut whole).unwrap();
+        assert!(bytes_read() - before > BYTES as u64, "control");
     }
 }

@@ -38,6 +38,8 @@ impl Row {
         let shown = Notification {
             summary,
             content: new.content.clone(),
+            // None of them has any.
+            attachments: Vec::new(),
             not_before: new.not_before,
             idempotency_key: None,
             retries: 0,
