@@ -256,6 +256,23 @@ fn it_says_when_it_is_not_live_and_misses_nothing_when_the_daemon_is_back() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_shown_is_said_to_be_one_and_the_next_one_is_shown() {
+    let ground = ground("loopback_without_token = true\n");
+    let mut page = Browser::open(&url(&ground), 1280);
+    page.shows("#nothing-happens", "Nothing has happened yet");
+    page.run(
+        "window.asks = window.fetch, window.fetch = async (url, how) => \
+         String(url).endsWith('v1/status') ? new Response('{}') : window.asks(url, how)",
+    );
+    ground.sandbox.ok(&["enqueue", "--channel", "run", "--to", "somebody", "x"]);
+    page.shows("#trouble", "cannot be shown");
+    page.run("window.fetch = window.asks");
+    ground.sandbox.ok(&["enqueue", "--channel", "run", "--to", "somebody else", "x"]);
+    page.shows("#tiles a[data-status=pending]", "2");
+    assert_eq!(page.run("document.querySelector('#trouble').hidden"), true);
+}
+
+#[test]
 fn its_files_are_public_kept_by_browsers_and_hold_them_to_its_policy() {
     let ground = ground("");
     let page = ground.ask_by_tcp("/", &[]);

@@ -19,6 +19,9 @@ const GLANCE = 200;
 const FAILED = 15;
 const LATELY = 1000;
 
+/** The status of an answer that cannot be shown. */
+const UNSHOWN = -1;
+
 const views = ["overview", "list", "one", "token"];
 const overview = new Overview();
 const chart = new Chart();
@@ -146,14 +149,19 @@ function standing() {
   pill.title = live.next ? `Tried again at ${hour(live.next)}` : "";
 }
 
-/** Says why there is no answer. */
+/** Says why there is no answer, or none that can be shown. */
 function refused(error) {
-  if (!(error instanceof Refused)) throw error;
+  if (!(error instanceof Refused)) {
+    // A defect, of the page or of what stands between it and the daemon: it must not end the looks.
+    console.error(error);
+    error = new Refused(UNSHOWN, "What was answered cannot be shown; the browser's console says why.");
+  }
   if (error.status === 401) {
     askForToken(token.get() ? error.message : "This daemon shows what it knows to those who have a token.");
     return;
   }
   const more = {
+    [UNSHOWN]: " It is asked again by itself.",
     0: " What is shown is what it said last. It is asked again by itself.",
     403: " Another one is needed: “Forget token” asks for it.",
     429: " It is asked again by itself.",
