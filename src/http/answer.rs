@@ -34,7 +34,7 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
     let began = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     request.extensions_mut().insert(peer);
     let answered = std::panic::AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
     let mut response = match answered {
@@ -48,31 +48,36 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
                 .into_response()
         }
     };
-    let caller = response.extensions().get::<Caller>().map(|caller| caller.who.to_string());
     let status = response.status();
     let level = match status.is_server_error() {
         true => log::Level::Warn,
-        false if path.starts_with("/v1/") => log::Level::Info,
+        false if uri.path().starts_with("/v1/") => log::Level::Info,
         false => log::Level::Debug,
     };
     log::log!(
         target: LOG_TARGET, level,
         request = id.to_str().unwrap_or_default(),
         method = method.as_str(),
-        path = shown(&path),
+        path = shown(uri.path()),
         status = status.as_u16(),
         ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         peer:% = peer,
-        by = caller.unwrap_or_default().as_str();
+        by = caller(&response).as_str();
         "answered"
     );
     let headers = response.headers_mut();
+    headers.reserve(1 + SECURITY.len());
     headers.insert(REQUEST_ID, id);
     for (name, value) in SECURITY {
         // A page may say something else of itself.
         headers.entry(name).or_insert(value);
     }
     response
+}
+
+/// Who asked, as far as that is known.
+fn caller(response: &Response) -> String {
+    response.extensions().get::<Caller>().map(|caller| caller.who.to_string()).unwrap_or_default()
 }
 
 /// The beginning of a path: whoever asks for something that there is not may write anything into it.
