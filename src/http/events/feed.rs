@@ -147,10 +147,11 @@ struct Waker {
 impl Waker {
     fn ring(&self, how: Rung) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        // The end is not taken back.
-        if *rung != Rung::End {
-            *rung = how;
+        // The end is not taken back, and what is rung for already wakes nobody again.
+        if *rung == Rung::End || *rung == how {
+            return;
         }
+        *rung = how;
         drop(rung);
         self.bell.notify_one();
     }

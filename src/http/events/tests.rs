@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::course::{Course, End, Line};
 use super::feed::{Feed, hand_on};
 use super::registry::{Live, Piece, Wanted};
-use super::{PIECE_OF_SOME, most};
+use super::{PIECE, PIECE_OF_SOME, most};
 use crate::http::readers::Readers;
 use crate::model::{Content, Cursor, EventFilter, Id, NewNotification, Priority, Timestamp};
 use crate::store::{self, Access, Options, Selection, Store, StoreUrl};
@@ -229,6 +229,32 @@ async fn who_does_not_take_what_happens_to_one_is_slow_and_no_other_is() {
     assert_eq!(quiet.next().await.unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn who_still_reads_the_store_is_not_slow_however_much_happens_meanwhile() {
+    const MANY: usize = 20;
+    let ground = Ground::new(2 * PIECE);
+    let (mut store, feed, mut next) = (ground.store(), Feed::default(), None);
+    let (mut one, from) = ground.course(&feed, Some(1), None).await;
+    let mut all = ground.course(&feed, None, Some(Cursor::default())).await.0;
+    let mut seen = cursors(&all.next().await.unwrap());
+    assert!(seen.len() < 2 * PIECE, "there is more to read");
+    for _ in 0..MANY {
+        happens(&mut *store, 1);
+        hand_on(&*store, &feed.registry, &mut next).unwrap();
+    }
+    assert_eq!(cursors(&one.next().await.unwrap()), ground.told(from, Some(1)));
+    let wanted = ground.told(Cursor::default(), None);
+    while seen.len() < wanted.len() {
+        seen.extend(cursors(&all.next().await.unwrap()));
+    }
+    assert_eq!(seen, wanted);
+    happens(&mut *store, 1);
+    hand_on(&*store, &feed.registry, &mut next).unwrap();
+    for course in [&mut one, &mut all] {
+        assert_eq!(course.next().await.unwrap().len(), 2);
+    }
+}
+
 /// Events that are not kept any more, or cannot be read: whoever watches is told, and goes on behind them.
 #[tokio::test]
 async fn who_watches_one_is_told_of_a_gap_and_goes_on_behind_it() {
@@ -272,5 +298,6 @@ async fn without_the_feed_it_is_over_for_whoever_watches() {
     for live in [&mut one, &mut all] {
         let ended = async { while !matches!(live.next().await, Err(RecvError::Closed)) {} };
         timeout(PATIENCE, ended).await.expect("the thread ends");
+        assert!(timeout(Duration::from_millis(20), live.stirs()).await.is_err(), "nothing happens any more");
     }
 }
