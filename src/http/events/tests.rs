@@ -65,6 +65,15 @@ impl Ground {
         (course, ready.cursor)
     }
 
+    /// Watches `id`, has caught up, and waits.
+    async fn caught_up(&self, feed: &Feed, id: Id) -> Course {
+        let from = self.store().cursor(None).unwrap();
+        happens(&mut *self.store(), id);
+        let mut course = self.course(feed, Some(id), Some(from)).await.0;
+        assert_eq!(course.next().await.unwrap().len(), 2, "all that the store has");
+        course
+    }
+
     /// All that happened behind `after` and is meant, as the store tells it now.
     fn told(&self, after: Cursor, id: Option<Id>) -> Vec<Cursor> {
         let told = self.store().events(after, &about(id), PIECE_OF_SOME).unwrap();
@@ -210,14 +219,10 @@ async fn who_does_not_take_what_happens_to_one_is_slow_and_no_other_is() {
     const MANY: usize = 20;
     let ground = Ground::new(2);
     let (mut store, feed, mut next) = (ground.store(), Feed::default(), None);
-    let (mut slow, mut quick) = (ground.course(&feed, Some(1), None).await.0, feed.watch(Some(1)));
-    let mut quiet = ground.course(&feed, Some(2), None).await.0;
+    let (mut slow, mut quiet) = (ground.caught_up(&feed, 1).await, ground.caught_up(&feed, 2).await);
+    let mut quick = feed.watch(Some(1));
     hand_on(&*store, &feed.registry, &mut next).unwrap();
     at_once(&mut quick).expect("it begins here");
-    // They have caught up, and wait.
-    for course in [&mut slow, &mut quiet] {
-        assert!(timeout(Duration::from_millis(200), course.next()).await.is_err());
-    }
     for _ in 0..MANY {
         happens(&mut *store, 1);
         hand_on(&*store, &feed.registry, &mut next).unwrap();
@@ -260,8 +265,7 @@ async fn who_still_reads_the_store_is_not_slow_however_much_happens_meanwhile() 
 async fn who_watches_one_is_told_of_a_gap_and_goes_on_behind_it() {
     let ground = Ground::new(3);
     let (mut store, feed, mut next) = (ground.store(), Feed::default(), None);
-    let mut course = ground.course(&feed, Some(1), None).await.0;
-    assert!(timeout(Duration::from_millis(200), course.next()).await.is_err(), "it has caught up");
+    let mut course = ground.caught_up(&feed, 1).await;
     hand_on(&*store, &feed.registry, &mut next).unwrap();
     let losses = [
         // How many of its own it is told before; whether it lost any nobody knows.
