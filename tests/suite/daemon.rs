@@ -1,6 +1,6 @@
 //! `notifyctl daemon` as a service manager and a shell beside it meet it.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::support::Sandbox;
@@ -63,7 +63,8 @@ fn a_manager_that_stops_reading_holds_up_nothing_and_hears_later_that_it_is_read
     fills.set_nonblocking(true).expect("without waiting");
     while fills.send_to(b"filler", &address).is_ok() {}
     let mut daemon = Daemon::command(&sandbox);
-    let mut daemon = daemon.env("NOTIFY_SOCKET", &address).stderr(Stdio::null()).spawn().expect("start");
+    daemon.env("NOTIFY_SOCKET", &address).stdout(Stdio::null()).stderr(Stdio::null());
+    let _daemon = Killed(daemon.spawn().expect("start"));
     let id = enqueue(&sandbox, "run");
     until("sent", || status_of(&sandbox, &id) == "sent");
     manager.set_read_timeout(Some(Duration::from_secs(30))).expect("set the patience");
@@ -74,8 +75,16 @@ fn a_manager_that_stops_reading_holds_up_nothing_and_hears_later_that_it_is_read
             break;
         }
     }
-    daemon.kill().expect("its end");
-    daemon.wait().expect("its end");
+}
+
+/// Ends with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Takes as long as two signs of life: twenty seconds.
