@@ -84,7 +84,8 @@
 //!   not yet written). Attempts run side by side up to `max_in_flight` per channel, so that a channel
 //!   that hangs costs its own places alone.
 //! - **A post**: all requests that wait become one transaction ([`store::Writer::enqueue_portions`]) on the thread that writes, which
-//!   the sender uses too; what comes in a stream is claimed every few milliseconds, what comes alone at once.
+//!   the sender uses too. Few that come one after the other are claimed together, every few milliseconds; whoever comes
+//!   alone, or among many, at once.
 //! - **Status**: counters kept by the transactions that change them.
 //!
 //! # Where to add

@@ -37,9 +37,11 @@ const WAITING_BYTES: usize = 8 << 20;
 /// A store is asked again at least this often, whatever it said: wall clocks jump.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// The shortest time between two looks that others ring for: what is enqueued in a stream is claimed together, and whoever
-/// enqueues seldom waits for a round. The first one after a rest is claimed at once.
+/// The shortest time between two looks that others ring for, while a look finds few: they are claimed together, and who
+/// enqueues one after the other does not wait for a round each time. The first one after a rest is claimed at once, and
+/// so is what comes in such numbers that each look finds enough.
 const BREATH: Duration = Duration::from_millis(4);
+const ENOUGH: usize = 32;
 
 /// A pass does not wait longer than this for one rate: in a crontab the next pass comes sooner.
 const RATE_PATIENCE: Duration = Duration::from_secs(61);
@@ -68,8 +70,8 @@ pub(super) struct LaneState {
     wait: Duration,
     /// When to ask the store again.
     look_at: Instant,
-    /// When the store answered last.
-    answered_at: Option<Instant>,
+    /// When the store answered last, with few or nothing.
+    few_at: Option<Instant>,
     /// The moment that the store recorded for what waits: nothing of it begins before.
     dated: Timestamp,
     begins_at: Instant,
@@ -97,7 +99,7 @@ impl LaneState {
             limited_by: LimitedBy::Nothing,
             wait: Duration::ZERO,
             look_at: now,
-            answered_at: None,
+            few_at: None,
             dated: Timestamp::default(),
             begins_at: now,
             given_at: now,
@@ -207,7 +209,7 @@ impl LaneState {
 
     /// Asks the store again soon: somebody has enqueued something.
     pub(super) fn look_soon(&mut self, now: Instant) {
-        self.look_by(self.answered_at.map_or(now, |at| now.max(at + BREATH)));
+        self.look_by(self.few_at.map_or(now, |at| now.max(at + BREATH)));
     }
 
     /// Whether the channel's trouble kept the last claim back; every result may have changed that.
@@ -224,7 +226,7 @@ impl LaneState {
         (now, wall): (Instant, Timestamp),
     ) {
         self.fit_window(&reply, fit);
-        self.answered_at = Some(now);
+        self.few_at = (reply.claimed.len() < ENOUGH).then_some(now);
         if !reply.claimed.is_empty() {
             let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
             self.typical_bytes = bytes / reply.claimed.len();
@@ -394,16 +396,18 @@ mod tests {
     #[test]
     fn what_comes_in_a_stream_is_asked_for_together_and_what_comes_alone_at_once() {
         let mut lane = lane(&[]);
-        let asked = Instant::now();
-        give(&mut lane, 0, 0, LimitedBy::Due(None));
-        lane.look_soon(asked + LOOK / 2);
-        assert_eq!(lane.look_at(), asked + LOOK / 2, "after a rest");
         give(&mut lane, 1, 1, LimitedBy::Due(None));
-        let answered = lane.answered_at.expect("just now");
+        let answered = lane.few_at.expect("just now");
         lane.look_soon(answered);
         assert_eq!(lane.look_at(), answered + BREATH);
         lane.look_soon(answered + BREATH / 2);
         assert_eq!(lane.look_at(), answered + BREATH, "whoever rings again does not put it off");
+        give(&mut lane, 0, 0, LimitedBy::Due(None));
+        lane.look_soon(answered + LOOK / 2);
+        assert_eq!(lane.look_at(), answered + LOOK / 2, "after a rest");
+        give(&mut lane, ENOUGH, 1, LimitedBy::Due(None));
+        lane.look_soon(answered);
+        assert_eq!(lane.look_at(), answered, "it found enough");
     }
 
     #[test]
