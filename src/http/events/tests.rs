@@ -14,7 +14,7 @@ use super::feed::{Feed, hand_on};
 use super::registry::{Live, Piece, Wanted};
 use super::{PIECE, PIECE_OF_SOME, most};
 use crate::http::readers::Readers;
-use crate::model::{Content, Cursor, EventFilter, Id, NewNotification, Priority, Timestamp};
+use crate::model::{Content, Cursor, EventFilter, Id, NewNotification, Timestamp};
 use crate::store::{self, Access, Options, Selection, Store, StoreUrl};
 use crate::wire::Sight;
 
@@ -36,11 +36,7 @@ impl Ground {
         let one = NewNotification {
             channel: "mail".into(),
             content: Content { recipient: "a@example.org".into(), message: "m".into(), ..Content::default() },
-            user_id: None,
-            priority: Priority::Normal,
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
+            ..NewNotification::default()
         };
         let open = || open(&folder);
         open().enqueue(NOW, NOW, &vec![one; many]).unwrap();

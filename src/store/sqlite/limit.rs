@@ -74,7 +74,7 @@ mod tests {
 
     use super::super::Sqlite;
     use super::*;
-    use crate::model::{Content, NewNotification, Priority, Timestamp};
+    use crate::model::{Content, NewNotification, Timestamp};
     use crate::store::{Access, Portion, Writer};
 
     /// As where a daemon only takes requests: nobody exchanges results, and many ask.
@@ -87,15 +87,7 @@ mod tests {
         let _worker = store.register(Timestamp(1), "h").unwrap();
         let message = "x".repeat(1 << 20);
         let content = Content { recipient: "a".into(), message, ..Content::default() };
-        let new = NewNotification {
-            channel: "mail".into(),
-            content,
-            user_id: None,
-            priority: Priority::Normal,
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
-        };
+        let new = NewNotification { channel: "mail".into(), content, ..NewNotification::default() };
         let portion = Portion { new: vec![new], key_expires_at: Timestamp(1), batch: None };
         let ended = AtomicBool::new(false);
         let longest = std::thread::scope(|scope| {

@@ -196,7 +196,7 @@ mod tests {
 
     use super::super::Sqlite;
     use super::*;
-    use crate::model::{Attachment, Content, NewNotification, Priority, Timestamp};
+    use crate::model::{Attachment, Content, NewNotification, Timestamp};
     use crate::store::{Access, Reader, Writer};
 
     #[test]
@@ -236,15 +236,7 @@ mod tests {
             Attachment { name: "a".into(), media_type: "text/plain".into(), content: vec![b'x'; BYTES] };
         let html = Some("<p>hello".to_owned());
         let content = Content { html: html.clone(), attachments: vec![attachment], ..Content::default() };
-        let new = NewNotification {
-            channel: "mail".into(),
-            content,
-            user_id: None,
-            priority: Priority::Normal,
-            not_before: None,
-            expires_at: None,
-            idempotency_key: None,
-        };
+        let new = NewNotification { channel: "mail".into(), content, ..NewNotification::default() };
         let id = open().enqueue(Timestamp(2), Timestamp(3), &[new]).unwrap()[0].id;
         let store = open();
         let before = bytes_read();
