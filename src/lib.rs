@@ -83,9 +83,9 @@
 //!   claims more; an acceptance waits for its commit a few milliseconds at most (a crash repeats what was
 //!   not yet written). Attempts run side by side up to `max_in_flight` per channel, so that a channel
 //!   that hangs costs its own places alone.
-//! - **A post**: all requests that wait become one transaction ([`store::Writer::enqueue_portions`]) on the thread that writes, which
-//!   the sender uses too. Few that come one after the other are claimed together, every few milliseconds; whoever comes
-//!   alone, or among many, at once.
+//! - **A post**: all requests that wait become one transaction on the thread that writes ([`store::Handle::enqueue`]), and the
+//!   sender's exchange goes with them ([`store::Writer::enqueue_and_exchange`]): one sync for both. Few that come one after the
+//!   other are claimed together, every few milliseconds; whoever comes alone, or among many, at once.
 //! - **Status**: counters kept by the transactions that change them.
 //!
 //! # Where to add

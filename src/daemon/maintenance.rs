@@ -5,6 +5,7 @@
 //! and the days on which the clocks change need no rule of their own. Several of these on one store take
 //! turns, and the day's work is done by whoever is first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Local;
@@ -49,8 +50,8 @@ impl Maintenance {
     /// Begins, on a connection of its own: the sender's results never wait behind it.
     pub(super) fn start(config: &Config) -> Result<Self, Error> {
         let opened = store::open(&config.store, Access::Existing, SystemClock.now())?;
-        let (store, _thread) =
-            Handle::start(opened).map_err(|error| Error::system("start a thread for maintenance", error))?;
+        let (store, _thread) = Handle::start(opened, Arc::new(SystemClock))
+            .map_err(|error| Error::system("start a thread for maintenance", error))?;
         let (duties, current) = watch::channel(Duties::of(config));
         let stop = CancellationToken::new();
         let ends = stop.clone().run_until_cancelled_owned(keep(store, current));

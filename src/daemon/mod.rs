@@ -26,6 +26,7 @@ mod sender;
 mod signals;
 mod web;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::Error;
@@ -92,16 +93,20 @@ impl Daemon {
         let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
         let manager = Manager::of_this_process();
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
-        let (store, _thread) =
-            Handle::start(opened).map_err(|error| Error::system("start the store's thread", error))?;
+        let (store, _thread) = Handle::start(opened, Arc::new(SystemClock))
+            .map_err(|error| Error::system("start the store's thread", error))?;
         let maintenance = match config.daemon.roles.contains(&Role::Maintenance) {
             true => Some(Maintenance::start(&config)?),
             false => None,
         };
         let (wake, metrics) = (Wake::default(), Metrics::default());
+        store.listen({
+            let wake = wake.clone();
+            move || wake.ring()
+        });
         // Before anything is sent: where nobody can listen, nothing is half begun.
         let http = match config.daemon.roles.contains(&Role::Http) {
-            true => Some(web::start(&config, &store, handed, &wake, &metrics)?),
+            true => Some(web::start(&config, &store, handed, &metrics)?),
             false => None,
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::http::{Bell, Handed, Metrics, Options, Parts, Rules, Server};
+use crate::http::{Handed, Metrics, Options, Parts, Rules, Server};
 use crate::model::{Problem, Timestamp};
 use crate::store::{self, Access, Handle, Reader, shapes};
 use crate::wire;
@@ -19,16 +19,14 @@ use crate::wire::row::{Intake, Terms};
 /// How many connections are read on.
 const READERS: usize = 2;
 
-/// Listens, and answers from now on; writes by way of `store`, and rings `wake` when something was enqueued.
+/// Listens, and answers from now on; writes by way of `store`.
 pub(super) fn start(
     config: &Config,
     store: &Handle,
     handed: Handed,
-    wake: &Wake,
     metrics: &Metrics,
 ) -> Result<Server, Error> {
     let open = || store::open(&config.store, Access::Read, SystemClock.now());
-    let wake = wake.clone();
     let own = handed.is_empty();
     let server = Server::start(Parts {
         options: Options { max_connections: room_for(config.http.max_connections), ..config.http.clone() },
@@ -38,7 +36,6 @@ pub(super) fn start(
         watcher: open()?,
         rules: rules(config),
         metrics: metrics.clone(),
-        bell: Arc::new(move || wake.ring()) as Bell,
         cache: config.cache.clone(),
     })?;
     if let Some(address) = server.address() {
@@ -89,7 +86,7 @@ impl Wake {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(notify));
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         if let Some(notify) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             notify.notify_one();
         }

@@ -42,8 +42,9 @@ impl Conductor {
             false => None,
         };
         self.chores_last = chores.is_some();
-        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        let store = self.store.clone();
         if let Some(chores) = chores {
+            let clock = Arc::clone(&self.clock);
             return Some(Box::pin(async move {
                 let call = store.call(move |store| {
                     let found = chores.perform(store, &clock);
@@ -54,12 +55,10 @@ impl Conductor {
         }
         let mut round = Box::new(self.load(now)?);
         Some(Box::pin(async move {
-            let call = store.call(move |store| {
-                round.exchange.now = clock.now().plus(round.lead);
-                let exchanged = store.exchange(&round.exchange);
-                Answer::Exchange(round, exchanged)
-            });
-            call.await
+            let (exchange, exchanged) =
+                store.exchange(std::mem::take(&mut round.exchange), round.lead).await?;
+            round.exchange = exchange;
+            Ok(Answer::Exchange(round, exchanged))
         }))
     }
 

@@ -3,7 +3,7 @@
 //! Owns its connections, its requests and its threads: a runtime of its own, so that a flood of requests never
 //! stands in the way of the sender; a few that read. What all requests write waits for the store's thread, and becomes one
 //! transaction (group commit). Deliberately knows no channel, no configuration and no delivery: what a row needs
-//! of them comes as [`Rules`], and whoever enqueues rings a [`Bell`].
+//! of them comes as [`Rules`].
 //!
 //! One file per resource; `router` names them all, each with the scope that it asks for (`access`).
 
@@ -89,9 +89,6 @@ pub trait Rules: Send + Sync {
     fn status(&self, reader: &dyn Reader, now: Timestamp) -> store::Result<wire::Status>;
 }
 
-/// Rung when something was enqueued.
-pub type Bell = Arc<dyn Fn() + Send + Sync>;
-
 /// All that the HTTP side needs.
 pub struct Parts {
     /// What is configured of it.
@@ -106,8 +103,6 @@ pub struct Parts {
     pub watcher: Box<dyn Store>,
     /// What is configured of the rest.
     pub rules: Arc<dyn Rules>,
-    /// Who is told that something was enqueued.
-    pub bell: Bell,
     /// What this process has counted, its sender too.
     pub metrics: Metrics,
     /// Redis in front of reading, if there is one.
@@ -197,21 +192,18 @@ impl Server {
     }
 
     fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
-        let Parts { options, handed, store, readers, watcher, rules, bell, metrics, cache } = parts;
+        let Parts { options, handed, store, readers, watcher, rules, metrics, cache } = parts;
         let store_id = watcher.identity()?.store_id;
         let readers =
             Readers::start(readers).map_err(|error| Error::system("start a thread for reading", error))?;
         let feed = Feed::start(watcher)
             .map(Arc::new)
             .map_err(|error| Error::system("start a thread that looks for events", error))?;
-        let ring = {
+        store.listen({
             let feed = Arc::clone(&feed);
-            move || {
-                bell();
-                feed.ring();
-            }
-        };
-        let writer = Writer::new(store, Arc::new(ring));
+            move || feed.ring()
+        });
+        let writer = Writer::new(store);
         let tracker = TaskTracker::new();
         let (readers, rules) = (Arc::new(readers), Arc::new(Current::new(rules)));
         let answers = {

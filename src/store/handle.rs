@@ -1,12 +1,18 @@
 //! One named thread owns the writing connection; async code reaches it through a bounded queue.
+//!
+//! What may share a transaction waits at a desk, and the thread takes all of it along at once.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Store;
+use super::desk::Desk;
+use super::{Exchange, Exchanged, Portion, Result, Store, Taken};
+use crate::clock::Clock;
 
-type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+pub(super) type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// How many calls may wait for the thread; beyond it the callers wait.
 const QUEUE: usize = 64;
@@ -14,15 +20,19 @@ const QUEUE: usize = 64;
 /// A way to the thread that owns the store.
 #[derive(Clone)]
 pub struct Handle {
-    calls: mpsc::Sender<Call>,
+    desk: Arc<Desk>,
 }
 
 impl Handle {
-    /// Starts the thread `store`. Joining it gives the store back, once every handle is dropped.
+    /// Starts the thread `store`, which dates by `clock` what it takes from the desk. Joining it gives the store back, once every
+    /// handle is dropped.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(mut store: Box<dyn Store>) -> std::io::Result<(Self, JoinHandle<Box<dyn Store>>)> {
+    pub fn start(
+        mut store: Box<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<(Self, JoinHandle<Box<dyn Store>>)> {
         let (calls, mut waiting) = mpsc::channel::<Call>(QUEUE);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
             while let Some(call) = waiting.blocking_recv() {
@@ -30,7 +40,7 @@ impl Handle {
             }
             store
         })?;
-        Ok((Self { calls }, thread))
+        Ok((Self { desk: Arc::new(Desk::new(calls, clock)) }, thread))
     }
 
     /// Runs `call` on the thread and waits for its answer. A caller that stops waiting does not undo it.
@@ -40,13 +50,13 @@ impl Handle {
     pub async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut dyn Store) -> T + Send + 'static,
-    ) -> Result<T, Stopped> {
+    ) -> std::result::Result<T, Stopped> {
         let (answer, answered) = oneshot::channel();
         let call: Call = Box::new(move |store| {
             // Nobody may be waiting any more; the work is done all the same.
             let _ = answer.send(call(store));
         });
-        self.calls.send(call).await.map_err(|_| Stopped)?;
+        self.desk.calls.send(call).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 
@@ -54,11 +64,51 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refused`], at once, and `call` is not run.
-    pub fn try_call(&self, call: impl FnOnce(&mut dyn Store) + Send + 'static) -> Result<(), Refused> {
-        self.calls.try_send(Box::new(call)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refused::Full,
-            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
-        })
+    pub fn try_call(
+        &self,
+        call: impl FnOnce(&mut dyn Store) + Send + 'static,
+    ) -> std::result::Result<(), Refused> {
+        self.desk.try_call(Box::new(call))
+    }
+
+    /// Accepts the notifications of one request, together with all that waits; they are on disk when this answers. Who stops
+    /// waiting does not undo it.
+    ///
+    /// # Errors
+    /// [`Refused`]; within it the store's own, of this request alone.
+    pub async fn enqueue(&self, portion: Portion) -> std::result::Result<Result<Taken>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.desk.put(portion, answer)?;
+        answered.await.map_err(|_| Refused::Panicked)
+    }
+
+    /// Exchanges, together with what waits to be accepted; gives the exchange back, dated `lead` ahead of when it was done.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the thread is gone; within it the store's own.
+    pub async fn exchange(
+        &self,
+        exchange: Exchange,
+        lead: Duration,
+    ) -> std::result::Result<(Exchange, Result<Exchanged>), Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.desk.put_exchange(exchange, lead, answer).await?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Has `bell` rung, on the thread, behind each acceptance that is on disk, and by [`Handle::ring`].
+    pub fn listen(&self, bell: impl Fn() + Send + Sync + 'static) {
+        self.desk.listen(Box::new(bell));
+    }
+
+    /// Tells those who listen that something has changed.
+    pub fn ring(&self) {
+        self.desk.ring();
+    }
+
+    #[cfg(test)]
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 }
 
@@ -69,6 +119,8 @@ pub enum Refused {
     Full,
     /// The thread is gone.
     Stopped,
+    /// It made the thread panic; nothing of it has happened.
+    Panicked,
 }
 
 /// The thread that owned the store is gone.

@@ -8,7 +8,9 @@
 //! a stale claim.
 
 mod bite;
+mod desk;
 mod error;
+mod gather;
 mod handle;
 pub mod params;
 pub mod rows;
@@ -111,6 +113,15 @@ pub trait Writer: Send {
 
     /// One round of a worker: writes results back, gives back what was not begun, claims more.
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged>;
+
+    /// [`Writer::enqueue_portions`] at `now` and then [`Writer::exchange`], which may claim what has just been accepted; one
+    /// sync for both. An error may have its reason in either: then neither has happened, and each is to be tried alone.
+    fn enqueue_and_exchange(
+        &mut self,
+        now: Timestamp,
+        portions: &[Portion],
+        exchange: &Exchange,
+    ) -> Result<(Vec<Taken>, Exchanged)>;
 
     /// Notifications whose worker is dead, or alive but without a sign for longer than its lease; changes nothing.
     /// `lease` is for one that has never named its own; `me` is never among them.

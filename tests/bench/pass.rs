@@ -90,7 +90,7 @@ pub fn row(n: usize) -> NewNotification {
 
 /// Sends all that is due, and says how many that were.
 pub fn pass(store: Box<dyn Store>) -> u64 {
-    let (handle, thread) = Handle::start(store).expect("start");
+    let (handle, thread) = Handle::start(store, Arc::new(SystemClock)).expect("start");
     let sent = run_until(Until::Idle, handle, &Arc::new(Notify::new()));
     drop(thread.join());
     sent

@@ -48,8 +48,8 @@ pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -
     // It is for people who look meanwhile; on a full disk they see one less.
     let _ = worker.announce(LiveWorker::PASS, now);
     let progress = Progress::start(left(&*store, &channels, now)?.pending, budget.limit);
-    let (handle, thread) =
-        Handle::start(store).map_err(|error| system("start the store's thread", &error))?;
+    let (handle, thread) = Handle::start(store, Arc::new(SystemClock))
+        .map_err(|error| system("start the store's thread", &error))?;
     let stop = Stop {
         finish: CancellationToken::new(),
         drain: CancellationToken::new(),

@@ -1,21 +1,70 @@
 //! One round of a worker: results back, unused claims back, new claims out, in one transaction.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
 use super::counters::Counters;
+use super::failure::no_room;
 use super::sql::sql;
-use super::{claim, set_back, trouble, windows};
-use crate::model::{Breaker, Status};
-use crate::store::{Exchange, Exchanged, GiveBack, Settlement};
+use super::{Sqlite, claim, enqueue, set_back, trouble, windows};
+use crate::model::{Breaker, Status, Timestamp};
+use crate::store::{Exchange, Exchanged, GiveBack, Portion, Result, Settlement, Taken};
 
 /// The breakers that this round has read, as they were (if that could be read) and as they are.
 pub(super) type Breakers = BTreeMap<String, (Option<Breaker>, Breaker)>;
 
+impl Sqlite {
+    /// The exchange by itself.
+    pub(super) fn exchange_alone(&mut self, exchange: &Exchange) -> Result<Exchanged> {
+        let begun = Cell::new(Instant::now());
+        let work = |connection: &Connection| self.exchange_in(connection, exchange, &begun);
+        // Who claims wants more; and what is under way must find what was set aside for it.
+        let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
+        let answer = self.write_hard("write results to", work, room)?;
+        self.hold_limit();
+        Ok(self.timed(answer, &begun))
+    }
+
+    /// The exchange behind what is accepted, which it may claim already. No room is looked for: where there is none, each
+    /// is to find its own.
+    pub(super) fn exchange_behind(
+        &mut self,
+        now: Timestamp,
+        portions: &[Portion],
+        exchange: &Exchange,
+    ) -> Result<(Vec<Taken>, Exchanged)> {
+        let begun = Cell::new(Instant::now());
+        let (taken, answer) = self.write("enqueue, and write results to", |connection| {
+            let taken = enqueue::portions(connection, now, portions)?;
+            Ok((taken, self.exchange_in(connection, exchange, &begun)?))
+        })?;
+        self.hold_limit();
+        Ok((taken, self.timed(answer, &begun)))
+    }
+
+    /// Does it in the transaction that is open; `begun` is when it began.
+    fn exchange_in(
+        &self,
+        connection: &Connection,
+        exchange: &Exchange,
+        begun: &Cell<Instant>,
+    ) -> rusqlite::Result<Exchanged> {
+        begun.set(Instant::now());
+        let answer = self::exchange(connection, exchange, self.worker_name(exchange.worker))?;
+        self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
+        Ok(answer)
+    }
+
+    fn timed(&self, answer: Exchanged, begun: &Cell<Instant>) -> Exchanged {
+        Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer }
+    }
+}
+
 /// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number.
-pub(super) fn exchange(
+fn exchange(
     connection: &Connection,
     exchange: &Exchange,
     worker: Option<&str>,

@@ -38,13 +38,12 @@ mod watch;
 mod windows;
 mod worker;
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use self::failure::{failure, io_failure, no_room};
+use self::failure::{failure, io_failure};
 use self::room::Room;
 use self::sql::sql;
 use super::{
@@ -287,19 +286,16 @@ impl Writer for Sqlite {
     }
 
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
-        let worker = self.worker_name(exchange.worker);
-        let begun = Cell::new(Instant::now());
-        let work = |connection: &Connection| {
-            begun.set(Instant::now());
-            let answer = exchange::exchange(connection, exchange, worker)?;
-            self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
-            Ok(answer)
-        };
-        // Who claims wants more; and what is under way must find what was set aside for it.
-        let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
-        let answer = self.write_hard("write results to", work, room)?;
-        self.hold_limit();
-        Ok(Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer })
+        self.exchange_alone(exchange)
+    }
+
+    fn enqueue_and_exchange(
+        &mut self,
+        now: Timestamp,
+        portions: &[Portion],
+        exchange: &Exchange,
+    ) -> Result<(Vec<Taken>, Exchanged)> {
+        self.exchange_behind(now, portions, exchange)
     }
 
     fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {

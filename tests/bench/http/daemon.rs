@@ -39,10 +39,11 @@ pub fn main(what: &str) {
     let store = format!("[store]\nurl = \"sqlite://{}\"\n", folder.join("n.db").display());
     std::fs::write(&file, store + &config).expect("write the configuration");
     let config = Config::load(Some(&file)).expect("a configuration");
-    let (store, _thread) = Handle::start(pass::open(&folder)).expect("start");
+    let (store, _thread) = Handle::start(pass::open(&folder), Arc::new(SystemClock)).expect("start");
     let open = || store::open(&config.store, Access::Read, SystemClock.now()).expect("open");
     let wake = Arc::new(Notify::new());
     let bell = Arc::clone(&wake);
+    store.listen(move || bell.notify_one());
     let server = Server::start(Parts {
         options: config.http.clone(),
         handed: Handed::default(),
@@ -51,7 +52,6 @@ pub fn main(what: &str) {
         watcher: open(),
         rules: daemon::rules(&config),
         metrics: Metrics::default(),
-        bell: Arc::new(move || bell.notify_one()),
         cache: config.cache.clone(),
     });
     let server = server.expect("a server");

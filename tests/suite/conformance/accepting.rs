@@ -1,9 +1,12 @@
 //! Accepting and reading back.
 
 use notifyctl::model::{Attachment, Content, NewNotification, Priority, Status};
-use notifyctl::store::{Attached, Enqueued, Filter, NewBatch, Next, Order, Page, Portion, Taken, User};
+use notifyctl::store::{
+    Attached, Enqueued, Exchange, Filter, NewBatch, Next, Order, Page, Portion, Taken, User,
+};
 
-use super::{Place, T, at, enqueue, hand, ids, new, sound};
+use super::{CHANNEL, Place, T, at, enqueue, hand, ids, new, sound};
+use crate::support::hand::Hand;
 
 pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     let mut store = place.open();
@@ -211,6 +214,31 @@ fn portion(recipients: &[&str], key: Option<&str>, batch: Option<&str>) -> Porti
     };
     let new = recipients.iter().map(one).collect();
     Portion { new, key_expires_at: at(60), batch: batch.map(str::to_owned) }
+}
+
+pub fn what_is_accepted_can_be_claimed_in_the_same_transaction(place: &dyn Place) {
+    let mut hand = hand(place, "host:1:1");
+    let claim = |hand: &mut Hand| Exchange { claim: vec![hand.wish(CHANNEL, 9, &[])], ..hand.exchange(T) };
+    let all = [portion(&["a", "b"], None, Some("http")), portion(&["c"], None, None)];
+    let exchange = claim(&mut hand);
+    let (taken, exchanged) = hand.store.enqueue_and_exchange(T, &all, &exchange).unwrap();
+    let accepted = taken.iter().flat_map(|taken| match taken {
+        Taken::Whole { new, .. } => new.iter().map(|one| one.id),
+        conflict @ Taken::Conflict { .. } => panic!("{conflict:?}"),
+    });
+    let claimed: Vec<_> = exchanged.claims[0].claimed.iter().map(|one| one.id).collect();
+    assert_eq!(claimed, accepted.collect::<Vec<_>>());
+    // What is refused takes nothing else with it.
+    let mut twice = portion(&["d", "d"], Some("t"), None);
+    twice.new[1].content.message = "something else".into();
+    let exchange = claim(&mut hand);
+    let (taken, exchanged) = hand.store.enqueue_and_exchange(T, &[twice], &exchange).unwrap();
+    assert_eq!(taken, [Taken::Conflict { position: 1, id: None }]);
+    assert!(exchanged.claims[0].claimed.is_empty());
+    let shown =
+        hand.store.list(&Filter::default(), &Page { order: Order::OldestFirst, after: None, limit: 9 });
+    assert_eq!(shown.unwrap().len(), 3);
+    sound(&*hand.store);
 }
 
 pub fn requests_that_come_together_are_each_accepted_whole_or_not_at_all(place: &dyn Place) {

@@ -128,6 +128,7 @@ macro_rules! every_store {
                 ids_rise_and_are_never_used_again,
                 a_known_key_gives_the_first_id_until_its_window_ends,
                 a_batch_is_accepted_whole_or_not_at_all,
+                what_is_accepted_can_be_claimed_in_the_same_transaction,
                 requests_that_come_together_are_each_accepted_whole_or_not_at_all,
                 not_before_is_when_it_is_due_first,
                 a_listing_pages_through_all_of_it_in_both_directions,

@@ -49,6 +49,15 @@ impl Writer for Failing {
         self.store.enqueue_portions(now, portions)
     }
 
+    fn enqueue_and_exchange(
+        &mut self,
+        now: Timestamp,
+        portions: &[Portion],
+        exchange: &Exchange,
+    ) -> Result<(Vec<Taken>, Exchanged)> {
+        self.store.enqueue_and_exchange(now, portions, exchange)
+    }
+
     fn enqueue_batch(
         &mut self,
         now: Timestamp,

@@ -127,7 +127,7 @@ impl Rig {
         lanes: Vec<Lane>,
     ) -> impl Future<Output = Result<Tally, Error>> + Send + use<> {
         let rounds = Arc::clone(&self.rounds);
-        let (handle, _thread) = Handle::start(store).expect("a thread");
+        let (handle, _thread) = Handle::start(store, self.clock.clone()).expect("a thread");
         let engine = Engine {
             store: handle,
             worker,
