@@ -121,7 +121,7 @@ async fn turn(office: &Arc<Office>, wake: &Notify, couriers: &mut JoinSet<()>) -
     let mut alarm = pin!(sleep_until(Instant::now()));
     let mut call = None;
     loop {
-        let (next, phase) = {
+        let (next, phase, looks_soon) = {
             let mut conductor = office.conductor();
             let now = Instant::now();
             conductor.heed_time(now);
@@ -135,7 +135,7 @@ async fn turn(office: &Arc<Office>, wake: &Notify, couriers: &mut JoinSet<()>) -
             if conductor.is_over(now) {
                 return conductor.failure.take().map_or(Ok(()), |error| Err(Error::Worker(error)));
             }
-            (conductor.next_alarm(now), conductor.phase)
+            (conductor.next_alarm(now), conductor.phase, conductor.looks_soon(now))
         };
         if phase == Phase::Abandoned {
             couriers.abort_all();
@@ -158,7 +158,8 @@ async fn turn(office: &Arc<Office>, wake: &Notify, couriers: &mut JoinSet<()>) -
             }
             Some(_) = couriers.join_next() => {}
             () = &mut rung => rung.set(office.bell.notified()),
-            () = &mut woken => {
+            // Who rings meanwhile is heard behind that look, and need not wake this thread for it.
+            () = &mut woken, if !looks_soon => {
                 woken.set(wake.notified());
                 office.conductor().look_again(Instant::now());
             }
@@ -305,6 +306,11 @@ impl Conductor {
     pub(super) fn drain(&mut self, until: Option<Instant>) {
         self.phase = Phase::Draining(until);
         self.give_back_ready();
+    }
+
+    /// Whether every lane asks the store within a moment, whoever rings.
+    fn looks_soon(&self, now: Instant) -> bool {
+        self.lanes.iter().all(|lane| lane.looks_soon(now))
     }
 
     fn look_again(&mut self, now: Instant) {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::pace::{Dated, Fit};
 use crate::channel::Channel;
-use crate::model::{Content, Policy, Rate, Timestamp};
+use crate::model::{Policy, Rate, Timestamp};
 use crate::store::{ClaimReply, Claimed, LimitedBy};
 
 /// One channel as the engine sees it.
@@ -34,13 +34,16 @@ const LARGEST_WINDOW: usize = 1024;
 /// The most bytes of content that wait for a permit, estimated from what was claimed before.
 const WAITING_BYTES: usize = 8 << 20;
 
+/// What a notification takes in memory beside its content, roughly.
+const BESIDE: usize = 256;
+
 /// A store is asked again at least this often, whatever it said: wall clocks jump.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// The shortest time between two looks that others ring for, while a look finds few: they are claimed together, and who
 /// enqueues one after the other does not wait for a round each time. The first one after a rest is claimed at once, and
 /// so is what comes in such numbers that each look finds enough.
-const BREATH: Duration = Duration::from_millis(4);
+const BREATH: Duration = Duration::from_millis(10);
 const ENOUGH: usize = 32;
 
 /// A pass does not wait longer than this for one rate: in a crontab the next pass comes sooner.
@@ -123,7 +126,7 @@ impl LaneState {
             return None;
         }
         let claimed = self.ready.pop_front()?;
-        self.ready_bytes = self.ready_bytes.saturating_sub(size(&claimed.content));
+        self.ready_bytes = self.ready_bytes.saturating_sub(BESIDE + claimed.content.bytes());
         Some(claimed)
     }
 
@@ -212,6 +215,11 @@ impl LaneState {
         self.look_by(self.few_at.map_or(now, |at| now.max(at + BREATH)));
     }
 
+    /// Whether it asks within the time that it would wait for who rings.
+    pub(super) fn looks_soon(&self, now: Instant) -> bool {
+        self.look_at <= now + BREATH
+    }
+
     /// Whether the channel's trouble kept the last claim back; every result may have changed that.
     pub(super) fn is_paused(&self) -> bool {
         matches!(self.limited_by, LimitedBy::Paused(_))
@@ -228,7 +236,7 @@ impl LaneState {
         self.fit_window(&reply, fit);
         self.few_at = (reply.claimed.len() < ENOUGH).then_some(now);
         if !reply.claimed.is_empty() {
-            let bytes: usize = reply.claimed.iter().map(|claimed| size(&claimed.content)).sum();
+            let bytes: usize = reply.claimed.iter().map(|claimed| BESIDE + claimed.content.bytes()).sum();
             self.typical_bytes = bytes / reply.claimed.len();
             self.ready_bytes += bytes;
             self.ready.extend(reply.claimed);
@@ -283,18 +291,11 @@ impl LaneState {
     }
 }
 
-/// The bytes that a content takes in memory, roughly.
-fn size(content: &Content) -> usize {
-    let attachments: usize = content.attachments.iter().map(|attachment| attachment.content.len()).sum();
-    let headers: usize = content.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    256 + content.message.len() + content.html.as_ref().map_or(0, String::len) + headers + attachments
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::channel::{Attempt, Envelope};
-    use crate::model::{OnUnknown, Priority, Verdict};
+    use crate::model::{Content, OnUnknown, Priority, Verdict};
 
     struct Nothing;
 
@@ -428,8 +429,7 @@ mod tests {
         let mut lane = lane(&[]);
         let now = Instant::now();
         let reply = ClaimReply { claimed: vec![claimed(1)], limited_by: LimitedBy::Nothing };
-        let dated = Dated { at: Timestamp(86_400_000), lead: Duration::ZERO };
-        lane.receive(reply, Fit::Short, dated, (now, Timestamp(0)));
+        lane.receive(reply, Fit::Short, Dated { at: Timestamp(86_400_000), ..DATED }, (now, Timestamp(0)));
         assert!(lane.next_ready(now).is_some());
     }
 

@@ -30,6 +30,16 @@ pub struct Content {
     pub attachments: Vec<Attachment>,
 }
 
+impl Content {
+    /// How many bytes its texts and files hold, roughly: what is long in it is counted.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let attachments: usize = self.attachments.iter().map(|attachment| attachment.content.len()).sum();
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.message.len() + self.html.as_ref().map_or(0, String::len) + headers + attachments
+    }
+}
+
 /// A file that travels with a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {

@@ -67,10 +67,8 @@ impl Desk {
     }
 
     pub(super) fn try_call(&self, call: Call) -> std::result::Result<(), Refused> {
-        self.calls.try_send(call).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refused::Full,
-            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
-        })
+        self.calls.try_reserve()?.send(call);
+        Ok(())
     }
 
     pub(super) fn listen(&self, bell: Bell) {
@@ -91,11 +89,17 @@ impl Desk {
         if waiting.requests.len() >= QUEUE {
             return Err(Refused::Full);
         }
-        if !waiting.called {
-            self.try_call(self.next_round())?;
-            waiting.called = true;
-        }
+        let call = match waiting.called {
+            true => None,
+            false => Some(self.calls.try_reserve()?),
+        };
+        waiting.called = true;
         waiting.requests.push((portion, answer));
+        // The thread, woken while this is locked, would have to wait for it.
+        drop(waiting);
+        if let Some(call) = call {
+            call.send(self.next_round());
+        }
         Ok(())
     }
 
@@ -107,13 +111,14 @@ impl Desk {
         answer: Exchanger,
     ) -> std::result::Result<(), Stopped> {
         // Before anything is changed: who gives up while waiting for room leaves nobody behind for whom nobody comes.
-        let room = self.calls.reserve().await.map_err(|_| Stopped)?;
+        let call = self.calls.reserve().await.map_err(|_| Stopped)?;
         let mut waiting = self.waiting();
-        if !waiting.called {
-            room.send(self.next_round());
-            waiting.called = true;
-        }
+        let called = std::mem::replace(&mut waiting.called, true);
         waiting.exchanges.push_back((exchange, lead, answer));
+        drop(waiting);
+        if !called {
+            call.send(self.next_round());
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::Desk;
@@ -121,6 +122,15 @@ pub enum Refused {
     Stopped,
     /// It made the thread panic; nothing of it has happened.
     Panicked,
+}
+
+impl From<TrySendError<()>> for Refused {
+    fn from(error: TrySendError<()>) -> Self {
+        match error {
+            TrySendError::Full(()) => Self::Full,
+            TrySendError::Closed(()) => Self::Stopped,
+        }
+    }
 }
 
 /// The thread that owned the store is gone.

@@ -61,12 +61,10 @@ pub struct NewRow {
 }
 
 impl NewRow {
-    /// About how much memory its content takes.
+    /// How many bytes each of its notifications holds, roughly.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Content { message, html, attachments, .. } = &self.shape.content;
-        let files: usize = attachments.iter().map(|attachment| attachment.content.len()).sum();
-        message.len() + html.as_ref().map_or(0, String::len) + files
+        self.shape.content.bytes()
     }
 }
 

@@ -434,3 +434,29 @@ fn until_shutdown_it_waits_and_a_wake_up_makes_it_look_at_once() {
     });
     assert_eq!(tally.total.sent, 1);
 }
+
+#[test]
+fn whoever_rings_while_it_is_about_to_look_is_not_forgotten() {
+    let mut rig = Rig::new();
+    rig.until = Until::Shutdown;
+    let rig = &rig;
+    let channel = Scripted::accepting();
+    runtime().block_on(async {
+        let mut store = rig.store();
+        let worker = store.register(rig.now(), "test:1:1").expect("register");
+        let engine = tokio::spawn(rig.deliver(store, worker, vec![lane("a", &channel)]));
+        // A store that says nothing is asked again after a minute only: who is forgotten waits for that.
+        for turn in 0..40_u64 {
+            let first = rig.enqueue("a", 1)[0];
+            rig.wake.notify_one();
+            tokio::time::sleep(Duration::from_micros(turn * 400)).await;
+            let second = rig.enqueue("a", 1)[0];
+            rig.wake.notify_one();
+            for id in [first, second] {
+                until("it is sent", || rig.status(id) == Status::Sent).await;
+            }
+        }
+        rig.stop.drain.cancel();
+        engine.await.expect("it ends").expect("a run");
+    });
+}
