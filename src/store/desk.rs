@@ -288,7 +288,13 @@ mod tests {
         /// Keeps the thread from working until the answer is dropped.
         fn block(&self) -> mpsc::Sender<()> {
             let (free, blocked) = mpsc::channel::<()>();
-            self.store.try_call(move |_| _ = blocked.recv()).unwrap();
+            let (begins, begun) = mpsc::channel();
+            let call = move |_: &mut dyn Store| {
+                begins.send(()).unwrap();
+                _ = blocked.recv();
+            };
+            self.store.try_call(call).unwrap();
+            begun.recv().unwrap();
             free
         }
 
