@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -49,6 +49,9 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
     Ok(connection)
 }
 
+/// What is appended to a store's name while it is made.
+const UNMADE: &str = ".new";
+
 /// Makes the store under a lock on its directory: the change to WAL mode tolerates no company, and fifty
 /// shells may all be the first.
 fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection> {
@@ -58,20 +61,45 @@ fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection>
     refuse_network(directory)?;
     let lock = File::open(directory).map_err(|error| failed(&error))?;
     lock.lock().map_err(|error| failed(&error))?;
-    // The mode is set before SQLite writes the first byte; its log and its index inherit it.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
-        Err(error) if error.kind() == Io::AlreadyExists => {}
-        Err(error) => return Err(failed(&error)),
+    // Another one may have made it while this one waited.
+    if std::fs::metadata(path).map_or(0, |found| found.len()) == 0 {
+        make(path, now)?;
     }
     let connection = connect(path, patience, Access::Create)?;
-    connection
-        .pragma_update(None, "journal_mode", "wal")
-        .map_err(|error| failure("create database", path, &error))?;
     migrate::migrate(&connection, path, now)?;
-    // The name of a new file is durable when its directory is.
+    // Names are durable when their directory is: that of the store, and that of its log, which has just been looked into.
     lock.sync_all().map_err(|error| failed(&error))?;
     Ok(connection)
+}
+
+/// Makes it whole under another name first: a store that a power cut has left half made would be none that anybody
+/// can open, and SQLite's own journal does not help as long as its name may be lost (`SQLITE_DISABLE_DIRSYNC`).
+fn make(path: &Path, now: Timestamp) -> Result<()> {
+    let failed = |error: std::io::Error| io_failure("create database", path, &error);
+    let refused = |error: rusqlite::Error| failure("create database", path, &error);
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let unmade = beside(UNMADE);
+    // What somebody who died here has left.
+    for left in ["", "-journal", "-wal", "-shm"] {
+        match std::fs::remove_file(beside(&format!("{UNMADE}{left}"))) {
+            Err(error) if error.kind() != Io::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    // The mode is set before SQLite writes the first byte; its log and its index inherit it.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unmade).map_err(failed)?;
+    let connection =
+        Connection::open_with_flags(&unmade, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(refused)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(refused)?;
+    migrate::migrate(&connection, path, now)?;
+    // The log does not follow the file to its name. To close would move it too, but say nothing when it cannot.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(refused)?;
+    connection.close().map_err(|(_, error)| refused(error))?;
+    file.sync_all().and_then(|()| std::fs::rename(&unmade, path)).map_err(failed)
 }
 
 /// Makes the names beside `path` durable: the log is made with the first connection, and what is synced into it is
@@ -169,6 +197,23 @@ mod tests {
             assert!(rows.next().unwrap().is_none());
         }
         head.get_status(StatementStatus::RePrepare)
+    }
+
+    #[test]
+    fn a_store_that_somebody_died_over_while_making_it_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n.db");
+        for left in ["n.db", "n.db.new", "n.db.new-journal", "n.db.new-wal", "n.db.new-shm"] {
+            let torn = if left == "n.db" { "" } else { "torn" };
+            std::fs::write(folder.path().join(left), torn).unwrap();
+        }
+        let connection = open(&path, Duration::from_secs(5), Access::Create, Timestamp(1)).unwrap();
+        drop(connection);
+        let mut names: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| name.to_string_lossy().contains("new"));
+        assert!(names.is_empty(), "{names:?}");
+        open(&path, Duration::from_secs(5), Access::Read, Timestamp(1)).unwrap();
     }
 
     #[test]
