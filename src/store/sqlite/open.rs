@@ -85,8 +85,11 @@ fn make(path: &Path, now: Timestamp) -> Result<()> {
     let unmade = beside(UNMADE);
     // What somebody who died here has left.
     for left in ["", "-journal", "-wal", "-shm"] {
-        match std::fs::remove_file(beside(&format!("{UNMADE}{left}"))) {
-            Err(error) if error.kind() != Io::NotFound => return Err(failed(error)),
+        let left = beside(&format!("{UNMADE}{left}"));
+        match std::fs::remove_file(&left) {
+            Err(error) if error.kind() != Io::NotFound => {
+                return Err(io_failure("make way at", &left, &error));
+            }
             _ => {}
         }
     }
