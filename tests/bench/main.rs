@@ -16,6 +16,8 @@ mod measure;
 mod memory;
 mod pass;
 mod peers;
+#[path = "../support/ports.rs"]
+mod ports;
 mod readme;
 mod shells;
 mod smtp;

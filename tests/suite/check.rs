@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::daemon::running;
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
+use crate::support::ports::free_port;
 use crate::support::queue::{Queue, now, plain};
 
 /// Runs `check` and gives its exit code and its lines.
@@ -86,8 +87,7 @@ fn a_channel_of_its_own_is_judged_alone() {
 fn a_channel_in_trouble_is_one_that_is_stopped() {
     let sandbox = Sandbox::new();
     // Nobody listens on the port that is given back.
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let port = free_port();
     sandbox.configure(&format!("[channels.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\n"));
     sandbox.ok(&["enqueue", "--channel", "hook", "--to", "ops", "hello"]);
     assert_eq!(check(&sandbox, &["--stopped", "0"]).0, 0);

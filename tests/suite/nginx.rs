@@ -1,7 +1,6 @@
 //! nginx before three daemons on one store, as `etc/nginx/notifyctl.conf` has it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use reqwest::{Client, StatusCode};
 
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
+use crate::support::ports::free_port;
 
 /// nginx with our part alone; ended when dropped.
 struct Nginx {
@@ -89,10 +89,6 @@ impl Drop for Nginx {
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port()
 }
 
 /// How many clients ask side by side, and how much each.

@@ -10,6 +10,7 @@ use notifyctl::channel::{Channel, Envelope, Options};
 use notifyctl::model::{Content, Outcome, Priority, Reason, Scope, Timestamp, Verdict};
 use notifyctl::secret::{SecretString, Source};
 
+use crate::support::ports::free_port;
 use crate::support::smtp_peer::{Act, Peer, Script};
 
 /// How long a phase may take where the other side hangs.
@@ -420,9 +421,8 @@ async fn what_the_relay_cannot_carry_is_refused_before_it_is_asked() {
 
 #[tokio::test]
 async fn nobody_there_is_the_channels_trouble() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut options = smtp::Options::new("127.0.0.1");
-    options.port = Some(free);
+    options.port = Some(free_port());
     let verdict = channel(options).attempt(&envelope("x")).await;
     assert_eq!(came_to(&verdict), deferred(Reason::Unreachable, Scope::Channel), "{verdict:?}");
     let verdict = channel(smtp::Options::new("relay.invalid")).attempt(&envelope("x")).await;

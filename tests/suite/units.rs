@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::Sandbox;
+use crate::support::ports::free_port;
 
 const PROGRAM: &str = "/usr/local/bin/notifyctl";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -168,8 +169,7 @@ fn sockets_that_systemd_listens_on_are_taken_over_and_who_came_before_is_answere
         "[daemon]\nroles = \"http\"\n[http]\nlisten = \"127.0.0.1:1\"\nsocket = \"{}\"\nloopback_without_token = true\n",
         own.display()
     ));
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let port = free_port();
     let socket = sandbox.path().join("handed.sock");
     let mut command = Command::new("systemd-socket-activate");
     command

@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod hand;
 pub mod http_sink;
 pub mod mail_server;
+pub mod ports;
 pub mod queue;
 pub mod redis_server;
 pub mod small_disk;

@@ -1,11 +1,12 @@
 //! A real Redis of the test's own: its folder, its port and its socket; ended by its process id.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::ports::free_port;
 
 /// A running `redis-server`; killed when dropped.
 pub struct RedisServer {
@@ -101,10 +102,4 @@ fn run(dir: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("start redis-server")
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
 }

@@ -1,6 +1,6 @@
 //! Memory of the daemon: idle, at the most that it can take, and over ten minutes at half of that.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::load::{Answered, Load};
 use crate::measure::{Budget, Row, median, notifyctl};
+use crate::ports::free_port;
 
 const IDLE_MIB: f64 = 24.0;
 const PEAK_MIB: f64 = 96.0;
@@ -28,7 +29,7 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let address = free_address();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let config = config(folder.path(), address);
         let mut daemon = notifyctl(folder.path(), &config);
         // It logs a line for each request.
@@ -51,10 +52,6 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
 }
 
 fn config(folder: &Path, address: SocketAddr) -> String {

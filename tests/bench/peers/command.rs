@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use super::drivers::{node_driver, python, python_driver, seconds};
 use super::nullmailer::Nullmailer;
 use super::postfix::Postfix;
-use super::servers::{Redis, Sink, Sync, folder, free_port};
+use super::servers::{Redis, Sink, Sync, folder};
 use super::table::Unit;
 use super::{Attempt, Choice, Peer, Work};
 use crate::measure::{Budget, floor, notifyctl};
+use crate::ports::free_port;
 
 /// Pairs for what takes milliseconds, and for what takes a good part of a second.
 const FAST: usize = 100;
@@ -64,7 +65,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
         }))
     });
     work.against(NULLMAILER, &mut ours, || {
-        let nullmailer = Nullmailer::new(free_port()?)?;
+        let nullmailer = Nullmailer::new(free_port())?;
         warm(Box::new(move || seconds(&mut nullmailer.inject()?)))
     });
     work.against(POSTFIX, &mut ours, || {
@@ -73,7 +74,7 @@ pub fn run(choice: &Choice) -> Work<'_> {
     });
     work.against(MSMTPQ, &mut ours, || {
         let msmtp = Msmtp::new()?;
-        msmtp.relay(free_port()?)?;
+        msmtp.relay(free_port())?;
         warm(Box::new(move || seconds(&mut msmtp.enqueue()?)))
     });
     work.against(APPRISE, &mut ours, || {

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::drivers::{node_driver, python};
-use super::servers::{Redis, Server, Sync, free_port};
+use super::servers::{Redis, Server, Sync};
 use super::table::Unit;
 use super::{Attempt, Choice, Peer, Work};
 use crate::http::Ours;
 use crate::http::load::{Answered, Load};
 use crate::measure::Budget;
+use crate::ports::free_port;
 
 /// Connections, few and many; and how often many ask ours in all, each second.
 const FEW: usize = 64;
@@ -68,7 +69,7 @@ fn measure<'a>(
     let theirs = |address| whole(&Load { warm: 2.0, ..Load::posts(address, connections) }, figure);
     work.against(Peer { budget: Some(fastapi), ..FASTAPI }, &mut ours, || {
         let redis = Redis::start(Sync::Always)?;
-        let port = free_port()?;
+        let port = free_port();
         let mut uvicorn = python("uvicorn");
         uvicorn.args(["fastapi_peer:app", "--workers", "2", "--no-access-log", "--log-level", "error"]);
         uvicorn.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
@@ -80,7 +81,7 @@ fn measure<'a>(
     });
     work.against(Peer { budget: Some(express), ..EXPRESS }, &mut ours, || {
         let redis = Redis::start(Sync::Always)?;
-        let port = free_port()?;
+        let port = free_port();
         let mut node = node_driver("express_peer.cjs");
         node.env("PORT", port.to_string());
         let server = listening(node, &redis, port)?;

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::servers::{self, Server, Sink, free_port, is_root, run};
+use super::servers::{self, Server, Sink, is_root, run};
 use super::{Attempt, command};
+use crate::ports::free_port;
 
 pub struct Postfix {
     folder: TempDir,
@@ -44,7 +45,7 @@ smtp_tls_security_level = none
         if !is_root() {
             return Err("Postfix has users of its own: only root can run it".into());
         }
-        let (folder, port) = (servers::folder()?, free_port()?);
+        let (folder, port) = (servers::folder()?, free_port());
         let top = folder.path();
         let lay = || -> std::io::Result<()> {
             for name in ["etc", "queue", "data"] {

@@ -2,7 +2,7 @@
 //! program dies.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::Attempt;
+use crate::ports::free_port;
 
 /// How long a server may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,12 +91,6 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody has, a moment ago.
-pub fn free_port() -> Attempt<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
-}
-
 /// A folder that others can pass through.
 pub fn folder() -> Attempt<TempDir> {
     use std::os::unix::fs::PermissionsExt;
@@ -130,7 +125,7 @@ pub struct Redis {
 
 impl Redis {
     pub fn start(sync: Sync) -> Attempt<Self> {
-        let (folder, port) = (folder()?, free_port()?);
+        let (folder, port) = (folder()?, free_port());
         let sync = match sync {
             Sync::Always => "always",
             Sync::EverySecond => "everysec",
@@ -218,7 +213,7 @@ impl Sink {
     }
 
     fn with(options: &[&str]) -> Attempt<Self> {
-        let port = free_port()?;
+        let port = free_port();
         let mut command = Command::new("smtp-sink");
         if is_root() {
             command.args(["-u", "nobody"]);

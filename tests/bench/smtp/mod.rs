@@ -5,13 +5,14 @@ mod far;
 mod postfix;
 
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::batch::write_rows;
 use crate::measure::{Budget, Row, notifyctl, pairs, succeed, time};
+use crate::ports::free_port;
 
 const CONNECTIONS: usize = 8;
 
@@ -161,11 +162,6 @@ impl Drop for Sink {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    free.local_addr().expect("its address").port()
 }
 
 /// Whether somebody takes connections there, within a while.

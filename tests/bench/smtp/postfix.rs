@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::ports::free_port;
+
 /// The running Postfix; ended when dropped, and its folder removed.
 pub struct Postfix {
     folder: TempDir,
@@ -23,7 +25,7 @@ impl Postfix {
         version.map_err(|_| "no postfix".to_owned())?;
         let folder = tempfile::Builder::new().prefix("bench-postfix-").tempdir().expect("a folder");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).expect("let Postfix in");
-        let port = super::free_port();
+        let port = free_port();
         let dir = folder.path().display();
         let main = format!(
             "compatibility_level = 3.6\nqueue_directory = {dir}/queue\ndata_directory = {dir}/data\n\

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::rows::{Rows, version};
 use super::{options, shelf_at, socket, until};
-use crate::support::redis_server::{RedisServer, free_port};
+use crate::support::ports::free_port;
+use crate::support::redis_server::RedisServer;
 
 const ROWS: i64 = 40;
 

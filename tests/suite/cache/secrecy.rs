@@ -8,7 +8,8 @@ use notifyctl::secret::Source;
 
 use super::rows::Rows;
 use super::{at, options, seal, shelf, shelf_at, until};
-use crate::support::redis_server::{RedisServer, free_port};
+use crate::support::ports::free_port;
+use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
 async fn what_lies_in_redis_is_sealed_and_opens_under_its_own_name_alone() {

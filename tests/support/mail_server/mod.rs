@@ -7,7 +7,7 @@ pub mod postfix;
 pub mod postgrey;
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::ports::free_port;
 
 /// How long a server may take to start, and a mail to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +105,8 @@ impl MailServer {
         let prefix = format!("{}-", kind.name().to_lowercase());
         let dir = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a folder of our own");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).expect("let the server in");
-        let [plain, submission, implicit, bare, limited, crowded, greylisting, policy] = free_ports();
+        let [plain, submission, implicit, bare, limited, crowded, greylisting, policy] =
+            std::array::from_fn(|_| free_port());
         let ports = Ports { plain, submission, implicit, bare, limited, crowded, greylisting, policy };
         certificates(dir.path());
         let files = match kind {
@@ -282,11 +285,6 @@ fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    held.map(|listener| listener.local_addr().expect("its address").port())
 }
 
 /// An authority of our own, and a certificate from it that is for `localhost` alone.
