@@ -1,6 +1,5 @@
 //! `GET /v1/notifications/{id}`: against the same answer made of what lies in memory, and from Redis against from the store.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use super::load::{Load, What};
 use super::{PAIRS, medians, prototype};
 use crate::measure::{Budget, Row};
 use crate::pass::{fill, pass};
+use crate::ports::free_port;
 
 /// How many are there, each sent at once; and how many of them are asked for again and again.
 const SENT: usize = 10_000;
@@ -78,9 +78,7 @@ struct Redis {
 
 impl Redis {
     fn start(folder: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        drop(listener);
+        let port = free_port();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--", "redis-server", "--port", &port.to_string()]);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
