@@ -16,8 +16,8 @@ use crate::store::{self, Access, Handle, Reader, shapes};
 use crate::wire;
 use crate::wire::row::{Intake, Terms};
 
-/// How many connections are read on.
-const READERS: usize = 2;
+/// How many connections are read on; one of them never by who searches.
+const READERS: usize = 3;
 
 /// Listens, and answers from now on; writes by way of `store`.
 pub(super) fn start(

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::App;
+use super::budget::{Budget, Room, SMALL};
 use super::problem::Problem;
 
 /// How long a whole body may take.
@@ -36,11 +37,7 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
 }
 
 /// The bytes of a body, with the memory that was set aside for them.
-pub(super) async fn read(
-    app: &App,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<(Bytes, Room), Problem> {
     let most = app.options.max_body;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(
@@ -52,13 +49,47 @@ pub(super) async fn read(
     if size > most {
         return Err(too_large(most));
     }
-    let room = app.budget.room(size).await?;
-    match tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await {
-        Ok(Ok(whole)) => Ok((whole.to_bytes(), room)),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(most)),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST).detail("the body ended before it was whole")),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
-            .detail(format!("the body did not come within {} seconds", PATIENCE.as_secs()))),
+    let room = app.budget.body(size.min(SMALL)).await?;
+    let body = Limited::new(body, most);
+    let whole = async {
+        match size {
+            ..=SMALL => Ok((body.collect().await.map_err(|error| torn(&*error, most))?.to_bytes(), room)),
+            _ => large(&app.budget, body, size, room).await,
+        }
+    };
+    tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
+            .detail(format!("the body did not come within {} seconds", PATIENCE.as_secs())))
+    })
+}
+
+/// A body that may be large: it takes a large one's room once it is one. Whoever announces much and sends little takes
+/// no more than others.
+async fn large(
+    budget: &Budget,
+    mut body: Limited<Body>,
+    size: usize,
+    mut room: Room,
+) -> Result<(Bytes, Room), Problem> {
+    let mut whole = BytesMut::new();
+    let mut is_large = false;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| torn(&*error, size))?.into_data() else { continue };
+        if !is_large && whole.len() + data.len() > SMALL {
+            is_large = true;
+            room = budget.body(size).await?;
+            whole.reserve(size.saturating_sub(whole.len()));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok((whole.freeze(), room))
+}
+
+/// Why there is no more of a body, of which `most` bytes are taken.
+fn torn(error: &(dyn std::error::Error + Send + Sync + 'static), most: usize) -> Problem {
+    match error.is::<LengthLimitError>() {
+        true => too_large(most),
+        false => Problem::new(StatusCode::BAD_REQUEST).detail("the body ended before it was whole"),
     }
 }
 

@@ -19,11 +19,12 @@ pub(super) fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     }
     let key = HeaderName::from_static("idempotency-key");
     let id = HeaderName::from_static("x-request-id");
+    let cursor = HeaderName::from_static("last-event-id");
     Some(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, key, id.clone()])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, key, cursor, id.clone()])
             .expose_headers([header::LOCATION, header::RETRY_AFTER, id])
             .max_age(REMEMBERED),
     )

@@ -11,6 +11,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{App, LOG_TARGET};
@@ -60,9 +62,28 @@ pub(super) struct Ready {
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let draining = app.stopping.is_cancelled().then(|| "it is draining".to_owned());
     let silent = app.metrics.silent().and_then(standing_still);
-    let reasons: Vec<String> = [draining, unwritable(&app).await, silent].into_iter().flatten().collect();
+    let unwritable = app.looked.share(unwritable(&app)).await;
+    let reasons: Vec<String> = [draining, unwritable, silent].into_iter().flatten().collect();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready: reasons.is_empty(), reasons }))
+}
+
+/// Why the store could not be written when that was looked at last, and when the look ended. Who asks needs no token, and a look
+/// stands in the way of those who write: all who ask while one is under way are told what it finds.
+#[derive(Default)]
+pub(super) struct Looked(Mutex<Option<(Instant, Option<String>)>>);
+
+impl Looked {
+    async fn share(&self, look: impl Future<Output = Option<String>>) -> Option<String> {
+        let asked = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some((_, why)) = last.as_ref().filter(|(ended, _)| *ended >= asked) {
+            return why.clone();
+        }
+        let why = look.await;
+        *last = Some((Instant::now(), why.clone()));
+        why
+    }
 }
 
 /// Without the store's own words: who asks needs no token.
@@ -98,6 +119,8 @@ fn standing_still(silent: Duration) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -105,5 +128,23 @@ mod tests {
         assert_eq!(standing_still(SILENCE), None);
         let why = standing_still(SILENCE + Duration::from_secs(1)).unwrap();
         assert!(why.contains("no sign of life for 31 s"), "{why}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_who_ask_at_once_share_one_look() {
+        let (looked, looks) = (Looked::default(), AtomicU32::new(0));
+        let ask = || {
+            looked.share(async {
+                looks.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(PATIENCE).await;
+                Some(FULL.to_owned())
+            })
+        };
+        let asked = futures_util::future::join_all((0..100).map(|_| ask())).await;
+        assert!(asked.iter().all(|why| why.as_deref() == Some(FULL)));
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        ask().await;
+        assert_eq!(looks.load(Ordering::Relaxed), 2, "it is looked again");
     }
 }

@@ -35,6 +35,7 @@ mod router;
 mod serve;
 mod settling;
 mod status;
+mod taking;
 mod writer;
 
 use std::collections::HashMap;
@@ -63,6 +64,7 @@ use access::Access;
 use answers::Answers;
 use budget::Budget;
 use events::{Feed, Watching};
+use health::Looked;
 use history::History;
 use pending::Pending;
 use readers::Readers;
@@ -131,6 +133,7 @@ struct App {
     events: Watching,
     history: History,
     metrics: Metrics,
+    looked: Looked,
     clock: SystemClock,
     /// The end has begun: connections are given up as soon as they have answered.
     stopping: CancellationToken,
@@ -221,6 +224,7 @@ impl Server {
             events: Watching::new(feed, tracker.clone()),
             history: History::default(),
             metrics,
+            looked: Looked::default(),
             clock: SystemClock,
             stopping: CancellationToken::new(),
             options,

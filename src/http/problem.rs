@@ -10,7 +10,7 @@ use crate::model;
 use crate::store::{self, ErrorKind};
 
 /// The most problems that one answer names.
-const NAMED: usize = 100;
+pub(super) const NAMED: usize = 100;
 
 /// Something is wrong.
 #[derive(Debug)]
@@ -108,6 +108,12 @@ impl Problem {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE).detail(detail);
         problem.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
         problem
+    }
+
+    /// The status of the answer.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// There is no such thing.

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::LOG_TARGET;
 use super::problem::{Problem, defect, stopped};
@@ -19,6 +19,8 @@ const QUEUE: usize = 256;
 pub(super) struct Readers {
     calls: mpsc::Sender<Call>,
     stores: Arc<[Mutex<Box<dyn Store>>]>,
+    /// One for each connection but one.
+    searches: Arc<Semaphore>,
 }
 
 impl Readers {
@@ -41,10 +43,27 @@ impl Readers {
                 }
             })?;
         }
-        Ok(Self { calls, stores })
+        let searches = Arc::new(Semaphore::new(stores.len().saturating_sub(1).max(1)));
+        Ok(Self { calls, stores, searches })
     }
 
-    /// Runs `call` on one of the threads.
+    /// Runs `call`, which may have to look at the whole store. There is always a connection on which nobody does: who posts,
+    /// shows a token or asks for a few rows does not wait for who searches.
+    pub(super) async fn search<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = Arc::clone(&self.searches).acquire_owned().await.map_err(|_| stopped())?;
+        self.call(move |reader| {
+            let found = call(reader);
+            // Kept until here, also when nobody waits for the answer any more.
+            drop(place);
+            found
+        })
+        .await
+    }
+
+    /// Runs `call`, which reads a little, on one of the threads.
     pub(super) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
@@ -106,6 +125,40 @@ mod tests {
         assert_eq!(counted.unwrap(), 0);
         let counted = readers.look(|reader| reader.counts().unwrap().channels.len()).await;
         assert_eq!(counted.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_reads_a_little_waits_for_no_search_and_a_search_that_nobody_waits_for_keeps_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(folder.path().join("n.db"));
+        let options = Options { url, busy_timeout: std::time::Duration::from_secs(5) };
+        let open = || store::open(&options, Access::Create, SystemClock.now()).unwrap();
+        let readers = Arc::new(Readers::start(vec![open(), open()]).unwrap());
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let (free, blocked) = std::sync::mpsc::channel::<()>();
+            let (begins, begun) = oneshot::channel();
+            let search = tokio::spawn({
+                let readers = Arc::clone(&readers);
+                async move {
+                    let call = move |_: &dyn Reader| {
+                        let _ = begins.send(());
+                        let _ = blocked.recv();
+                    };
+                    readers.search(call).await.unwrap();
+                }
+            });
+            if ends.is_empty() {
+                begun.await.unwrap();
+                // Its caller hangs up while it is under way.
+                search.abort();
+            }
+            ends.push(free);
+        }
+        tokio::task::yield_now().await;
+        let patience = std::time::Duration::from_secs(30);
+        let counted = tokio::time::timeout(patience, readers.call(|reader| reader.counts().is_ok())).await;
+        assert!(counted.expect("it waits for none of them").unwrap());
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::access::{Credentials, Peer};
 use super::listen::{self, Socket};
+use super::taking::Taking;
 use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router};
 
 /// How long a new connection may say nothing: hyper's own limit begins with its first byte.
@@ -160,7 +161,7 @@ impl Serving {
                 Ok::<_, std::convert::Infallible>(answer::answer(router, peer, request).await)
             }
         });
-        let (mut serves, stream) = idle::limited(stream);
+        let (mut serves, stream) = idle::limited(Taking::new(stream));
         let connection = serves
             .max_headers(HEADERS)
             .max_header_size(HEAD_BYTES)

@@ -16,12 +16,23 @@ impl Writer {
 
     /// Accepts the notifications of one request; they are on disk when this answers.
     pub(super) async fn enqueue(&self, portion: Portion) -> Result<Taken, Problem> {
-        let taken = self.0.enqueue(portion).await.map_err(|refused| match refused {
-            Refused::Full => Problem::later("too much waits to be written", 1),
-            Refused::Stopped => stopped(),
-            Refused::Panicked => defect(),
-        })?;
-        Ok(taken?)
+        Ok(self.0.enqueue(portion).await.map_err(why)??)
+    }
+
+    /// The same for a request that takes much memory: it keeps its `room` until it is on disk, also when its caller stops
+    /// waiting.
+    pub(super) async fn enqueue_large(
+        &self,
+        portion: Portion,
+        room: impl Send + 'static,
+    ) -> Result<Taken, Problem> {
+        let handle = self.0.clone();
+        let enqueues = tokio::spawn(async move {
+            let taken = handle.enqueue(portion).await;
+            drop(room);
+            taken
+        });
+        Ok(enqueues.await.map_err(|_| stopped())?.map_err(why)??)
     }
 
     /// Runs `call` on the thread, and rings. A caller that stops waiting does not undo it; after a panic it is told that this
@@ -40,6 +51,15 @@ impl Writer {
             answer.ok()
         };
         self.0.call(call).await.map_err(|_| stopped())?.ok_or_else(defect)
+    }
+}
+
+/// Why nothing was accepted.
+fn why(refused: Refused) -> Problem {
+    match refused {
+        Refused::Full => Problem::later("too much waits to be written", 1),
+        Refused::Stopped => stopped(),
+        Refused::Panicked => defect(),
     }
 }
 

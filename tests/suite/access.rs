@@ -151,12 +151,19 @@ fn without_a_good_token_nobody_is_heard_and_each_scope_opens_its_own_routes() {
     assert_eq!(site.curl("/v1/notifications/1", &["-X", "DELETE", "-H", &bearer(&all)]).status, 200);
     let log = log(&sandbox);
     let audit: Vec<_> = log.lines().filter(|line| line.contains(" INFO audit ")).collect();
-    assert_eq!(audit.len(), 1, "{log}");
-    for word in
-        ["by=\"token 3 (ops)\"", "method=DELETE", "route=/v1/notifications/{id}", "ids=1", "status=200"]
+    assert_eq!(audit.len(), 2, "{log}");
+    for (line, by, status) in
+        [(0, "by=\"token 2 (board)\"", "status=403"), (1, "by=\"token 3 (ops)\"", "status=200")]
     {
-        assert!(audit[0].contains(word), "{word} in {}", audit[0]);
+        for word in [by, "method=DELETE", "route=/v1/notifications/{id}", "ids=1", status] {
+            assert!(audit[line].contains(word), "{word} in {}", audit[line]);
+        }
     }
+    // Who was refused is said, too, where it is known.
+    assert!(
+        log.lines().any(|line| line.contains("status=403") && line.contains("by=\"token 1 (shop)\"")),
+        "{log}"
+    );
     for secret in [&enqueue, &read, &all, &flipped] {
         assert!(!log.contains(&secret[7..15]), "{log}");
     }
@@ -269,6 +276,7 @@ fn pages_of_other_origins_are_answered_only_if_it_was_said_so() {
 
     let sandbox = sandbox(&format!("cors_origins = [\"{app}\"]\n"));
     let shop = token(&sandbox, "shop", "enqueue");
+    let board = token(&sandbox, "board", "read");
     let daemon = Daemon::start(&sandbox);
     let site = Site::of(&daemon);
     let answer = ask(&site, app);
@@ -279,6 +287,13 @@ fn pages_of_other_origins_are_answered_only_if_it_was_said_so() {
     let origin = format!("Origin: {app}");
     let answer = site.post(&["-H", &origin, "-H", &bearer(&shop)]);
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (202, Some(app)));
+    // It may watch, too; another one may not.
+    let watch = |origin: &str| {
+        let origin = format!("Origin: {origin}");
+        site.curl("/v1/events", &["-H", "Accept: application/json", "-H", &origin, "-H", &bearer(&board)])
+            .status
+    };
+    assert_eq!((watch(app), watch(evil), watch("null")), (200, 403, 403));
     // Also where it is refused: the page is told why.
     assert_eq!(site.post(&["-H", &origin]).header("access-control-allow-origin"), Some(app));
 }
@@ -309,6 +324,12 @@ fn through_the_socket_the_kernel_says_who_it_is() {
     assert!(through(&socket, None, &[look]).body.contains("ann@example.org"));
     // A token that is shown counts, also here.
     assert_eq!(through(&socket, None, &["-H", "Authorization: Bearer x", look]).status, 401);
+    // What a proxy passed on is not its own word, whoever runs it.
+    for hint in
+        ["X-Forwarded-For: 192.0.2.1", "X-Real-IP: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 a"]
+    {
+        assert_eq!(through(&socket, None, &["-H", hint, look]).status, 401, "{hint}");
+    }
     drop(daemon);
     if !rustix::process::geteuid().is_root() {
         // Only root can be somebody else.

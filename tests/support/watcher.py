@@ -2,8 +2,8 @@
 
     watcher.py SOCKET PATH [--header NAME:VALUE] [--protocol NAME] [--mute]
 
-What it is to do stands on standard input, a line each: `send TEXT`, `raw HEX` (bytes past the protocol), `read` (for one
-that is mute: it reads nothing before).
+What it is to do stands on standard input, a line each: `send TEXT`, `raw HEX` (bytes past the protocol), `close`, `read`
+(for one that is mute: it reads nothing before).
 """
 
 import argparse
@@ -46,6 +46,8 @@ def main():
                 connection.send(rest)
             elif verb == "raw":
                 connection.socket.sendall(bytes.fromhex(rest))
+            elif verb == "close":
+                connection.close()
             elif verb == "read":
                 may_read.set()
 

@@ -69,7 +69,7 @@ pub(super) fn needs(scope: Scope, app: &Arc<App>, methods: MethodRouter<Arc<App>
 
 async fn guard(app: &Arc<App>, scope: Scope, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let caller = match admit(app, scope, &parts).await {
+    let caller = match identify(app, scope, &parts).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -77,38 +77,50 @@ async fn guard(app: &Arc<App>, scope: Scope, request: Request, next: Next) -> Re
         Scope::Admin => Some(Act::of(&mut parts).await),
         _ => None,
     };
-    parts.extensions.insert(caller.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(act) = act {
+    let mut response = match admit(app, scope, &caller) {
+        Ok(()) => {
+            parts.extensions.insert(caller.clone());
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    // Who tries what that one may not is on record too; but not as often as that one likes.
+    if let Some(act) = act.filter(|_| response.status() != StatusCode::TOO_MANY_REQUESTS) {
         act.log(&caller, &response);
     }
     response.extensions_mut().insert(caller);
     response
 }
 
-/// Who it is, if that one may do what needs `scope`, and not too often.
-async fn admit(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Problem> {
+/// Who it is that asks for what needs `scope`, unless its address asks too often.
+async fn identify(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Problem> {
     let peer = parts.extensions.get::<Peer>().copied().ok_or_else(|| unknown("this needs a token"))?;
-    let now = app.clock.since_boot();
     if let Peer::Address(address) = peer {
         let client = forwarded::client(address.ip(), &parts.headers, &app.options.proxies);
+        let now = app.clock.since_boot();
         within(app.access.by_address.as_ref(), forwarded::household(client), now, "this address")?;
     }
-    let caller = match token_of(&parts.headers) {
+    match token_of(&parts.headers) {
         Some(token) => {
             let token = app.access.tokens.verify(app, token?).await.map_err(refused)?;
-            within(app.access.by_token.as_ref(), token.id, now, "this token")?;
-            Caller { scopes: token.scopes, who: Who::Token(token) }
+            Ok(Caller { scopes: token.scopes, who: Who::Token(token) })
         }
         None => local(app, peer, &parts.headers).ok_or_else(|| {
             unknown(&format!(
                 "this needs a token with the scope `{scope}`; `notifyctl token create` makes one"
             ))
-        })?,
-    };
+        }),
+    }
+}
+
+/// Whether that one may do what needs `scope`, and not too often.
+fn admit(app: &App, scope: Scope, caller: &Caller) -> Result<(), Problem> {
+    if let Who::Token(token) = &caller.who {
+        within(app.access.by_token.as_ref(), token.id, app.clock.since_boot(), "this token")?;
+    }
     match caller.scopes.allow(scope) {
-        true => Ok(caller),
-        false => Err(lacks(&caller, scope, "")),
+        true => Ok(()),
+        false => Err(lacks(caller, scope, "")),
     }
 }
 
@@ -191,9 +203,10 @@ fn refused(refusal: Refusal) -> Problem {
     }
 }
 
-/// Who it is without a token.
+/// Who it is without a token. What a proxy passed on comes from somebody else, whoever runs the proxy.
 fn local(app: &Arc<App>, peer: Peer, headers: &HeaderMap) -> Option<Caller> {
     match peer {
+        _ if forwarded::is_passed_on(headers) => None,
         Peer::User(who) if app.access.locals.knows(who) => {
             Some(Caller { who: Who::User(who.uid), scopes: app.access.locals.scopes(who) })
         }
@@ -206,13 +219,12 @@ fn local(app: &Arc<App>, peer: Peer, headers: &HeaderMap) -> Option<Caller> {
 }
 
 /// A page in a browser on this host speaks from a loopback address too: by a name of its own that leads here, or with
-/// another `Origin`. So does a proxy, for the whole world. None of them is a local program.
+/// another `Origin`. It is no local program.
 fn is_local_program(address: SocketAddr, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     let host = text(header::HOST);
     let own_page = |origin: &str| host.is_some_and(|host| origin.strip_prefix("http://") == Some(host));
     address.ip().to_canonical().is_loopback()
-        && !forwarded::is_passed_on(headers)
         && host.is_none_or(names_this_host)
         && text(header::ORIGIN).is_none_or(own_page)
 }
@@ -263,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_in_a_browser_and_a_proxy_are_no_local_programs() {
+    fn a_page_in_a_browser_is_no_local_program() {
         let here: SocketAddr = "127.0.0.1:4711".parse().unwrap();
         for (lines, is) in [
             (&[][..], true),
@@ -275,9 +287,6 @@ mod tests {
             (&[("host", "127.0.0.1:8025"), ("origin", "http://127.0.0.1:8025")], true),
             (&[("host", "127.0.0.1:8025"), ("origin", "http://127.0.0.1:80")], false),
             (&[("host", "evil.example"), ("origin", "http://evil.example")], false),
-            (&[("x-forwarded-for", "127.0.0.1")], false),
-            (&[("via", "1.1 proxy")], false),
-            (&[("forwarded", "for=127.0.0.1")], false),
         ] {
             assert_eq!(is_local_program(here, &headers(lines)), is, "{lines:?}");
         }

@@ -85,7 +85,7 @@ impl Course {
     async fn catch_up(&mut self) -> Result<Vec<Line>, End> {
         self.live.skip();
         let (after, filter) = (self.next, self.filter.clone());
-        let told = self.readers.call(move |reader| reader.events(after, &filter, most(&filter))).await;
+        let told = self.readers.search(move |reader| reader.events(after, &filter, most(&filter))).await;
         let told = told.map_err(|_| End::Over)?.map_err(|_| End::Over)?;
         let mut lines = Vec::with_capacity(told.events.len() + 1);
         if let Some(before) = told.gap {

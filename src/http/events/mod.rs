@@ -26,10 +26,10 @@ use utoipa::ToSchema;
 pub(in crate::http) use feed::Feed;
 pub(in crate::http) use registry::Live;
 
-use super::App;
 use super::access::{self, Caller};
 use super::problem::{Problem, Refusals};
 use super::serve::HangUp;
+use super::{App, Origin};
 use crate::model::token::Scope;
 use crate::model::{Cursor, EventFilter, EventKind, Id, Status};
 use crate::store::Events as Told;
@@ -188,12 +188,12 @@ pub(in crate::http) async fn watch(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    refuse_strangers(&headers)?;
+    refuse_strangers(&headers, &app.options.cors_origins)?;
     let sight = if caller.scopes.allow(Scope::Personal) { Sight::Whole } else { Sight::Masked };
     let asked = Asked::of(&uri)?;
     let after = asked.begin(&app, &headers).await?;
     let filter = asked.filter()?;
-    if headers.contains_key(header::UPGRADE) {
+    if wants_websocket(&headers) {
         let upgrade = upgrade.map_err(|error| bad(error.body_text()))?;
         let room = app.events.enter()?;
         let (course, ready) = Course::begin(&app.readers, &app.events.feed, after, filter, sight).await?;
@@ -229,7 +229,7 @@ pub(in crate::http) async fn watch(
 }
 
 async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sight) -> Result<Page, Problem> {
-    let told = app.readers.call(move |reader| match after {
+    let told = app.readers.search(move |reader| match after {
         Some(after) => reader.events(after, &filter, most(&filter)),
         None => reader.cursor(None).map(|next| Told { events: Vec::new(), next, gap: None, more: false }),
     });
@@ -240,6 +240,13 @@ async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sigh
         gap: told.gap.is_some(),
         more: told.more,
     })
+}
+
+/// Whether a WebSocket is asked for. Whatever else somebody would like to speak (Java's client: `h2c`) may be passed over
+/// (RFC 9110, 7.8).
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// Whether JSON is asked for, and no stream.
@@ -253,14 +260,20 @@ fn wants_json(headers: &HeaderMap) -> bool {
     accepts("application/json") && !accepts("text/event-stream")
 }
 
-/// A page of another origin must not watch by way of somebody's browser: the same-origin policy does not cover WebSockets.
-fn refuse_strangers(headers: &HeaderMap) -> Result<(), Problem> {
+/// A page of another origin must not watch by way of somebody's browser, unless it may ask: the same-origin policy does not
+/// cover WebSockets.
+fn refuse_strangers(headers: &HeaderMap, friends: &[Origin]) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own =
-        origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    match (own, host) {
-        (Some(own), Some(host)) if own.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Problem::new(StatusCode::FORBIDDEN).detail("events are not for pages of another origin")),
+    let origin = origin.to_str().unwrap_or_default();
+    let is_own = match (origin.split_once("://"), host) {
+        (Some((_, own)), Some(host)) => own.eq_ignore_ascii_case(host),
+        _ => false,
+    };
+    match is_own || friends.iter().any(|friend| friend.as_str() == origin) {
+        true => Ok(()),
+        false => {
+            Err(Problem::new(StatusCode::FORBIDDEN).detail("events are not for pages of another origin"))
+        }
     }
 }

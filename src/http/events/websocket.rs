@@ -58,7 +58,13 @@ pub(super) async fn tell(
                 Some(Ok(Message::Text(_) | Message::Binary(_))) => {
                     break (close_code::POLICY, "this is for watching; nothing is taken here");
                 }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(Message::Close(_))) => {
+                    // The answer to it (RFC 6455, 5.5.1) is ready, and waits for this.
+                    let _ = timeout(FAREWELL, SinkExt::flush(&mut socket)).await;
+                    return;
+                }
+                Some(Err(_)) => break (close_code::PROTOCOL, "this cannot be read, or is more than is taken here"),
+                None => return,
             },
             _ = ping.tick() => {
                 if heard.elapsed() > SILENCE || flush(&mut socket, Message::Ping(Default::default())).await.is_err() {

@@ -14,19 +14,17 @@ use super::rows::{self, ROWS, Rows};
 use super::schema;
 use super::show::shown;
 use crate::http::access::Caller;
+use crate::http::budget::{BYTES, Room};
 use crate::http::problem::{Problem, Refusals, RowProblem};
 use crate::http::settling::{self, What};
 use crate::http::{App, body, query};
 use crate::model::{self, Limits, NewNotification, Timestamp};
 use crate::store::{Portion, Taken, shapes};
 use crate::wire;
-use crate::wire::row::Row;
+use crate::wire::row::{NewRow, Row};
 
 /// What a batch that came over HTTP is said to come from.
 const SOURCE: &str = "http";
-
-/// The most bytes that the notifications of one request may hold: a long message to many recipients is one each.
-const BYTES: usize = 64 << 20;
 
 /// Accepts what the body holds: all of it, or nothing. A list is a batch.
 #[utoipa::path(
@@ -70,12 +68,18 @@ pub(in crate::http) async fn enqueue(
     }
     let single = rows.single;
     let now = app.now();
-    let new = accept(&app, now, rows.rows).await?;
+    let (new, copies) = accept(&app, now, rows.rows).await?;
     let many = !single || new.len() > 1;
     let window = app.rules().key_window();
     let portion = Portion { new, key_expires_at: now.plus(window), batch: many.then(|| SOURCE.to_owned()) };
-    let taken = app.writer.enqueue(portion).await?;
-    drop(room);
+    let taken = match copies {
+        None if room.is_small() => {
+            let taken = app.writer.enqueue(portion).await?;
+            drop(room);
+            taken
+        }
+        copies => app.writer.enqueue_large(portion, (room, copies)).await?,
+    };
     match taken {
         Taken::Whole { batch, new } if many => {
             let notifications = new.iter().map(|one| wire::Accepted::new(one.id, one.created)).collect();
@@ -172,25 +176,39 @@ impl Rows {
     }
 }
 
-/// Checks every row, and makes notifications of them.
+/// Checks every row, and makes notifications of them, with the memory that was set aside for what goes to more than one.
 async fn accept(
     app: &App,
     now: Timestamp,
     rows: Vec<(String, Row)>,
-) -> Result<Vec<NewNotification>, Problem> {
+) -> Result<(Vec<NewNotification>, Option<Room>), Problem> {
     let users = users(app, &rows).await?;
+    let (rows, copies) = check(app, now, &users, rows)?;
+    let room = app.budget.copies(copies).await?;
+    Ok((rows.into_iter().flatten().collect(), room))
+}
+
+/// The rows, and how many bytes more than they hold what is made of them will hold.
+fn check(
+    app: &App,
+    now: Timestamp,
+    users: &HashMap<String, String>,
+    rows: Vec<(String, Row)>,
+) -> Result<(Vec<NewRow>, usize), Problem> {
     let rules = app.rules();
     let terms = rules.terms(now);
-    let mut intake = rules.intake(now, &users);
+    let mut intake = rules.intake(now, users);
     let (mut new, mut problems) = (Vec::with_capacity(rows.len()), Vec::new());
-    let (mut torn, mut bytes) = (false, 0_usize);
+    let (mut torn, mut count, mut bytes, mut copies) = (false, 0, 0_usize, 0_usize);
     for (place, row) in rows {
         torn |= row.torn;
         match row.into_new(&terms, &mut *intake) {
             // Counted before they are made.
             Ok(row) => {
-                let count = new.len() + row.len();
-                bytes = bytes.saturating_add(row.bytes().saturating_mul(row.len()));
+                count += row.len();
+                let (one, others) = (row.bytes(), row.len() - 1);
+                copies = copies.saturating_add(one.saturating_mul(others));
+                bytes = bytes.saturating_add(one.saturating_mul(row.len()));
                 if count > ROWS {
                     return Err(rows::too_many(count));
                 }
@@ -199,13 +217,13 @@ async fn accept(
                         format!("the notifications hold {bytes} bytes together; at most {BYTES} are taken");
                     return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(what));
                 }
-                new.extend(row);
+                new.push(row);
             }
             Err(found) => problems.extend(found.into_iter().map(|one| RowProblem::new(&place, one))),
         }
     }
     if problems.is_empty() {
-        return Ok(new);
+        return Ok((new, copies));
     }
     if torn {
         return Err(rows::not_json(problems));

@@ -72,7 +72,7 @@ pub(in crate::http) async fn list(
             ", without which nobody is sought by `to` or `user`",
         ));
     }
-    let rows = app.readers.call(move |reader| reader.list(&filter, &page)).await??;
+    let rows = app.readers.search(move |reader| reader.list(&filter, &page)).await??;
     let last = rows.last().filter(|_| rows.len() == page.limit).map(|row| row.id.to_string());
     let mut notifications: Vec<_> = rows.into_iter().map(shapes::summary).collect();
     if !sees_people {

@@ -31,7 +31,7 @@ impl Builder {
                 for one in all {
                     match attachment::read(one) {
                         Ok(one) => self.row.attachments.push(one),
-                        Err(problem) => self.row.flaws.push(problem),
+                        Err(problem) => self.problem(problem),
                     }
                 }
             }
@@ -70,9 +70,11 @@ impl Builder {
         self.row.headers.push((name, value));
     }
 
-    /// Keeps a problem.
+    /// Keeps a problem, as long as there are not many.
     pub fn problem(&mut self, problem: Problem) {
-        self.row.flaws.push(problem);
+        if self.row.flaws.len() < Row::FLAWS {
+            self.row.flaws.push(problem);
+        }
     }
 
     /// The row, with everything that is wrong with it.

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use serde::Deserializer;
-use serde::de::{Deserialize, MapAccess, Visitor};
-use serde_json::Value;
-
+use super::bounded::Bounded;
 use super::{Builder, Field, Row};
 use crate::model::Problem;
+use serde::Deserializer;
+use serde::de::{Deserialize, MapAccess, Visitor};
 
 /// Reads a row from a JSON object. A text that is none is torn, with the column at which it ends to be one.
 #[must_use]
@@ -18,9 +17,13 @@ pub fn parse(text: &str) -> Row {
     }
     let mut builder = Builder::default();
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = reader.deserialize_map(Fields(&mut builder)).and_then(|()| reader.end());
+    let mut left = Some(Row::VALUES);
+    let read = reader.deserialize_map(Fields(&mut builder, &mut left)).and_then(|()| reader.end());
     match read {
         Ok(()) => builder.finish(),
+        Err(_) if left.is_none() => {
+            Row::torn(Problem::new("row", format!("holds more than {} values", Row::VALUES)))
+        }
         Err(error) => {
             let what = format!("is not JSON: {}", said_where(&error));
             Row::torn(Problem::new("row", what))
@@ -46,7 +49,8 @@ pub(super) fn said(error: &serde_json::Error) -> String {
     }
 }
 
-struct Fields<'a>(&'a mut Builder);
+/// What is put together, and how many values may still be read.
+struct Fields<'a>(&'a mut Builder, &'a mut Option<usize>);
 
 impl<'de> Visitor<'de> for Fields<'_> {
     type Value = ();
@@ -58,7 +62,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
             // Values are read whatever their type, so that one row's problems are all found at once.
-            let value: Value = map.next_value()?;
+            let value = map.next_value_seed(Bounded { left: &mut *self.1 })?;
             match name {
                 Ok(field) => self.0.set(field, value),
                 Err(problem) => self.0.problem(problem),
@@ -157,6 +161,21 @@ mod tests {
         }
         let deep = format!("{{\"headers\":{}", "[".repeat(100_000));
         assert!(problems(&deep)[0].contains("recursion limit exceeded"));
+    }
+
+    #[test]
+    fn a_row_of_too_much_is_not_read_to_its_end() {
+        for (open, each, close) in
+            [("{\"headers\":[", "0,", "0]}"), ("{\"x\":[", "[],", "[]]}"), ("{", "\"x\":0,", "\"x\":0}")]
+        {
+            let row = |n: usize| parse(&format!("{open}{}{close}", each.repeat(n)));
+            assert!(!row(Row::VALUES - 2).torn, "{open}");
+            let torn = row(Row::VALUES);
+            assert!(torn.torn, "{open}");
+            assert_eq!(torn.flaws, [Problem::new("row", "holds more than 10000 values")]);
+        }
+        let flaws = |n: usize| problems(&format!("{{{}\"y\":0}}", "\"x\":0,".repeat(n))).len();
+        assert_eq!((flaws(Row::FLAWS - 2), flaws(Row::FLAWS + 7)), (Row::FLAWS - 1, Row::FLAWS));
     }
 
     proptest! {

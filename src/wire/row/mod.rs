@@ -5,6 +5,7 @@
 
 mod accept;
 mod attachment;
+mod bounded;
 mod build;
 mod field;
 mod json;
@@ -57,6 +58,10 @@ pub struct Row {
 impl Row {
     /// The most recipients of one row.
     pub const RECIPIENTS: usize = 1_000;
+
+    /// The most values that are read of one row, and the most flaws that are told of it: more than a row that is meant has.
+    const VALUES: usize = 10_000;
+    const FLAWS: usize = 100;
 
     /// What could not be read as a row at all.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,22 @@ fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
     assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
 }
 
+/// Takes as long as one may take nothing: thirty seconds.
+#[test]
+fn who_asks_and_does_not_read_is_hung_up_on() {
+    let ground = Ground::accepting("max_connections = 1");
+    let mut deaf = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+    // Some two megabytes, of which a socket takes a fraction.
+    let ask = "GET /page/uPlot.iife.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    deaf.write_all(ask.repeat(40).as_bytes()).expect("write");
+    let mut next = connect(&ground);
+    next.set_read_timeout(Some(Duration::from_secs(60))).expect("set the patience");
+    next.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+    let mut answer = [0; 12];
+    next.read_exact(&mut answer).expect("a place");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
 #[test]
 fn what_is_no_http_is_answered_or_hung_up_on_and_costs_nothing() {
     let ground = Ground::accepting("loopback_without_token = true");
@@ -127,6 +144,62 @@ fn what_is_no_http_is_answered_or_hung_up_on_and_costs_nothing() {
 }
 
 /// Posts until it no longer can; says how many were accepted.
+/// The head of a post whose body has so many bytes.
+fn head(length: usize) -> String {
+    format!(
+        "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+#[test]
+fn large_bodies_that_come_slowly_hold_up_no_small_one() {
+    let ground = Ground::accepting("loopback_without_token = true");
+    let small = r#"{"channel": "run", "message": "x"}"#;
+    let large = serde_json::json!({"channel": "run", "message": "x".repeat(100_000)}).to_string();
+    let slow: Vec<_> = (0..5).map(|_| connect(&ground)).collect();
+    let all_send = |text: &str| {
+        slow.iter().for_each(|mut stream| stream.write_all(text.as_bytes()).expect("write"));
+    };
+    // What is only announced takes nothing from anybody.
+    all_send(&(head(16 << 20) + "{"));
+    assert_eq!((ground.post(small).status, ground.post(&large).status), (202, 202));
+    all_send(&" ".repeat(100_000));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ground.post(small).status, 202);
+}
+
+/// The most memory that a process has taken, in MiB.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of its peak");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib >> 10
+}
+
+#[test]
+fn one_text_to_many_takes_no_more_memory_however_many_post_it_and_hang_up() {
+    let ground = Ground::accepting("loopback_without_token = true");
+    let to: Vec<_> = (0..1_000).map(|n| format!("user {n}")).collect();
+    let body = serde_json::json!({"channel": "run", "to": to, "message": "x".repeat(60_000)}).to_string();
+    let posts: Vec<_> = (0..6).map(|_| connect(&ground)).collect();
+    for mut post in &posts {
+        post.write_all((head(body.len()) + &body).as_bytes()).expect("write");
+    }
+    let mut hung_up = posts;
+    let stay = hung_up.split_off(3);
+    std::thread::sleep(Duration::from_millis(300));
+    drop(hung_up);
+    for mut stream in &stay {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer);
+        // A slow machine has no room for it in time.
+        assert!(["HTTP/1.1 202", "HTTP/1.1 503"].contains(&answer.as_ref()), "{answer}");
+    }
+    let peak = peak(ground.daemon.id());
+    assert!(peak < 250, "{peak} MiB: each of six is 60 MB");
+}
+
 fn post_on(address: std::net::SocketAddr, stop: &AtomicBool, accepted: &AtomicU64) {
     let body = r#"{"channel": "run", "message": "x"}"#;
     let request = format!(

@@ -215,6 +215,28 @@ fn nothing_is_taken_and_nonsense_is_answered() {
     }
     let said = talker.line();
     assert!(said.starts_with("closed 1008 "), "it is for watching: {said}");
+    // Another protocol that is offered is not a WebSocket.
+    let other = [
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: x",
+        "Accept: application/json",
+    ];
+    let other: Vec<_> = other.iter().flat_map(|header| ["--header", header]).collect();
+    assert_eq!(ground.ask("/v1/events", &other).status, 200);
+    // What cannot be read, or is too much, is told apart from a connection that broke.
+    for bytes in ["8f8001020304", "81820102030400ff", "82fe138801020304"] {
+        let mut garbler = Watcher::websocket(&ground, "", &[]);
+        garbler.ready();
+        garbler.tell(&format!("raw {bytes}"));
+        let said = garbler.line();
+        assert!(said.starts_with("closed 1002 "), "{bytes}: {said}");
+    }
+    // Who says that it goes is answered.
+    let mut leaver = Watcher::websocket(&ground, "", &[]);
+    leaver.ready();
+    leaver.tell("close");
+    assert!(leaver.line().starts_with("closed 1000"));
     // Frames that are none: a reserved opcode, a length of 2^63, one without a mask.
     for bytes in ["8f80", "81ffffffffffffffffff", "8105", "00".repeat(100).as_str()] {
         let mut garbler = Watcher::websocket(&ground, "", &[]);
