@@ -148,6 +148,10 @@ impl From<store::Error> for Error {
                 "keep a copy of the file, then run `notifyctl db check`; restore a backup if it says so",
             ),
             ErrorKind::Unfit => (Exit::Config, "put the store on a local file system: store.url"),
+            ErrorKind::LogAlone => (
+                Exit::CantCreate,
+                "bring back the store whose log it is, or move the log away; it was left untouched",
+            ),
             ErrorKind::Exists => (Exit::CantCreate, "name a file that does not exist yet"),
             ErrorKind::Io => (Exit::IoErr, "look at the disk (dmesg), then run `notifyctl db check`"),
             ErrorKind::Internal => (

@@ -42,6 +42,7 @@ impl Severity {
             | ErrorKind::Newer
             | ErrorKind::Older
             | ErrorKind::Unfit
+            | ErrorKind::LogAlone
             | ErrorKind::Exists
             | ErrorKind::Internal => Self::Final,
         }

@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Corrupt,
     /// It lies on a file system that cannot carry it (a network file system).
     Unfit,
+    /// There is no store, but the log of one, which may hold what was accepted.
+    LogAlone,
     /// The target of a copy exists.
     Exists,
     /// Reading or writing failed.

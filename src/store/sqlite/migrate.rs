@@ -32,6 +32,12 @@ fn marks(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     Ok((read("application_id")?, read("user_version")?))
 }
 
+/// Whether the file is ours, and no newer than we are.
+pub(super) fn is_fit(connection: &Connection) -> rusqlite::Result<bool> {
+    let (application, version) = marks(connection)?;
+    Ok(application == APPLICATION_ID && version <= VERSION)
+}
+
 /// Refuses a file that is not ours or is newer than we are; does not write.
 pub(super) fn refuse_unfit(connection: &Connection, path: &Path) -> Result<()> {
     let (application, version) = marks(connection).map_err(|error| failure("open database", path, &error))?;

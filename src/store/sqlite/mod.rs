@@ -80,11 +80,12 @@ impl Sqlite {
     /// # Errors
     /// As [`super::open`].
     pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
-        let connection = open::open(path, busy_timeout, access, now)?;
-        let line = line::Line::before(path);
+        let path = open::behind_links(path);
+        let connection = open::open(&path, busy_timeout, access, now)?;
+        let line = line::Line::before(&path);
         Ok(Self {
             connection,
-            path: path.to_owned(),
+            path,
             busy_timeout,
             line,
             limit: limit::Limit::default(),

@@ -41,6 +41,7 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
     match access {
         Access::Read => migrate::refuse_unfit(&connection, path)?,
         Access::Create | Access::Existing => {
+            write_ahead(&connection, path)?;
             migrate::migrate(&connection, path, now)?;
             // What cannot be moved now, on a full disk for one, is moved by whoever comes next.
             let _ = wal::begin_anew(&connection, path);
@@ -49,20 +50,43 @@ pub(super) fn open(path: &Path, patience: Duration, access: Access, now: Timesta
     Ok(connection)
 }
 
-/// What is appended to a store's name while it is made.
-const UNMADE: &str = ".new";
+/// What is appended to a store's name while it is made: nothing that anybody would call a file of their own, for it is
+/// removed when it is there.
+const UNMADE: &str = ".unmade";
 
-/// Makes the store under a lock on its directory: the change to WAL mode tolerates no company, and fifty
-/// shells may all be the first.
+/// The most links that lead to a store.
+const LINKS: usize = 40;
+
+/// Where the file itself is, should `path` be a link to it: as SQLite has it, its log and all else that belongs to it lies
+/// beside the file.
+pub(super) fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match std::fs::read_link(&path) {
+            Ok(to) => path = path.with_file_name(to),
+            // No link; or whoever opens it will say what is wrong.
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes the store under a lock on its directory: fifty shells may all be the first.
 fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection> {
     let failed = |error: &std::io::Error| io_failure("create database", path, error);
     let directory = path.parent().unwrap_or(Path::new("/"));
     make_directory(directory).map_err(|error| io_failure("create directory", directory, &error))?;
     refuse_network(directory)?;
-    let lock = File::open(directory).map_err(|error| failed(&error))?;
-    lock.lock().map_err(|error| failed(&error))?;
+    let lock = lock_directory(path).map_err(|error| failed(&error))?;
     // Another one may have made it while this one waited.
     if std::fs::metadata(path).map_or(0, |found| found.len()) == 0 {
+        refuse_log_alone(path)?;
         make(path, now)?;
     }
     let connection = connect(path, patience, Access::Create)?;
@@ -72,20 +96,32 @@ fn create(path: &Path, patience: Duration, now: Timestamp) -> Result<Connection>
     Ok(connection)
 }
 
+/// The log of a store that somebody has taken away would be taken for the new one's own. It is not removed: it may hold
+/// what was accepted, and those who have the old store open go on writing it.
+fn refuse_log_alone(path: &Path) -> Result<()> {
+    for log in ["-wal", "-journal"].map(|suffix| beside(path, suffix)) {
+        if std::fs::metadata(&log).is_ok_and(|found| found.len() > 0) {
+            let what = "it is the log of a store that is gone".to_owned();
+            return Err(Error {
+                doing: "create database beside",
+                path: log,
+                what,
+                kind: ErrorKind::LogAlone,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Makes it whole under another name first: a store that a power cut has left half made would be none that anybody
 /// can open, and SQLite's own journal does not help as long as its name may be lost (`SQLITE_DISABLE_DIRSYNC`).
 fn make(path: &Path, now: Timestamp) -> Result<()> {
     let failed = |error: std::io::Error| io_failure("create database", path, &error);
     let refused = |error: rusqlite::Error| failure("create database", path, &error);
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let unmade = beside(UNMADE);
+    let unmade = beside(path, UNMADE);
     // What somebody who died here has left.
     for left in ["", "-journal", "-wal", "-shm"] {
-        let left = beside(&format!("{UNMADE}{left}"));
+        let left = beside(&unmade, left);
         match std::fs::remove_file(&left) {
             Err(error) if error.kind() != Io::NotFound => {
                 return Err(io_failure("make way at", &left, &error));
@@ -103,6 +139,30 @@ fn make(path: &Path, now: Timestamp) -> Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(refused)?;
     connection.close().map_err(|(_, error)| refused(error))?;
     file.sync_all().and_then(|()| std::fs::rename(&unmade, path)).map_err(failed)
+}
+
+/// Gives a store a log that has none: a backup, which is one file, in the place of a store. With a journal in place of the log, who
+/// reads would keep others from writing, and a power cut could take back what was accepted (`SQLITE_DISABLE_DIRSYNC`). What is no
+/// store for us is left as it is.
+fn write_ahead(connection: &Connection, path: &Path) -> Result<()> {
+    let unread = |error: rusqlite::Error| failure("open database", path, &error);
+    let refused = |error: rusqlite::Error| failure("give a log to database", path, &error);
+    let mode = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+    let has_one = connection.pragma_query_value(None, "journal_mode", mode).map_err(unread)? == "wal";
+    if has_one || !migrate::is_fit(connection).map_err(unread)? {
+        return Ok(());
+    }
+    let lock = lock_directory(path).map_err(|error| io_failure("give a log to database", path, &error))?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(refused)?;
+    // With the first read the log is made.
+    connection.pragma_query_value(None, "user_version", |_| Ok(())).map_err(refused)?;
+    lock.sync_all().map_err(|error| io_failure("sync directory of", path, &error))
+}
+
+/// The directory of `path`, locked until it is dropped: the change to WAL mode tolerates no company.
+fn lock_directory(path: &Path) -> std::io::Result<File> {
+    let directory = File::open(path.parent().unwrap_or(Path::new("/")))?;
+    directory.lock().map(|()| directory)
 }
 
 /// Makes the names beside `path` durable: the log is made with the first connection, and what is synced into it is
@@ -189,8 +249,10 @@ fn settle_in(connection: &Connection, patience: Duration, access: Access) -> rus
 mod tests {
     use rusqlite::{StatementStatus, params};
 
+    use super::super::Sqlite;
     use super::super::sql::sql;
     use super::*;
+    use crate::store::{Admin, Reader, Writer};
 
     /// How often the head of a queue is planned again while it is asked for with other values.
     fn planned_again(connection: &Connection) -> i32 {
@@ -206,7 +268,7 @@ mod tests {
     fn a_store_that_somebody_died_over_while_making_it_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("n.db");
-        for left in ["n.db", "n.db.new", "n.db.new-journal", "n.db.new-wal", "n.db.new-shm"] {
+        for left in ["n.db", "n.db.unmade", "n.db.unmade-journal", "n.db.unmade-wal", "n.db.unmade-shm"] {
             let torn = if left == "n.db" { "" } else { "torn" };
             std::fs::write(folder.path().join(left), torn).unwrap();
         }
@@ -214,9 +276,72 @@ mod tests {
         drop(connection);
         let mut names: Vec<_> =
             std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.retain(|name| name.to_string_lossy().contains("new"));
+        names.retain(|name| name.to_string_lossy().contains("unmade"));
         assert!(names.is_empty(), "{names:?}");
         open(&path, Duration::from_secs(5), Access::Read, Timestamp(1)).unwrap();
+    }
+
+    #[test]
+    fn the_log_of_a_store_that_is_gone_is_not_taken_for_the_next_ones_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n.db");
+        let create = || open(&path, Duration::from_secs(5), Access::Create, Timestamp(1));
+        drop(create().unwrap());
+        for log in ["n.db-wal", "n.db-journal"].map(|name| folder.path().join(name)) {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&log, "what was accepted").unwrap();
+            let refused = create().unwrap_err();
+            assert_eq!((refused.kind, &refused.path), (ErrorKind::LogAlone, &log));
+            assert_eq!(std::fs::read(&log).unwrap(), b"what was accepted");
+            assert!(!path.exists());
+            // An empty one holds nothing.
+            std::fs::write(&log, "").unwrap();
+            drop(create().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_backup_in_the_place_of_a_store_is_given_a_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, path) = (folder.path().join("first.db"), folder.path().join("n.db"));
+        let store = |path, access| Sqlite::open(path, Duration::from_secs(5), access, Timestamp(1));
+        store(&first, Access::Create).unwrap().backup(&path).unwrap();
+        drop(store(&path, Access::Read).unwrap());
+        assert!(!wal::path(&path).exists(), "who only reads leaves it as it is");
+        // All at once, as shells may come.
+        std::thread::scope(|scope| {
+            for access in [Access::Create, Access::Existing].repeat(8) {
+                let path = &path;
+                scope.spawn(move || {
+                    store(path, access).unwrap().hold_channel(Timestamp(1), "mail", "").unwrap();
+                });
+            }
+        });
+        // Who reads keeps nobody from writing.
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM notifications").unwrap();
+        let mut writer = Sqlite::open(&path, Duration::ZERO, Access::Existing, Timestamp(1)).unwrap();
+        writer.hold_channel(Timestamp(1), "mail", "").unwrap();
+        assert!(wal::path(&path).exists());
+    }
+
+    #[test]
+    fn a_store_behind_a_link_is_made_there_with_all_that_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+        std::fs::create_dir(&here).unwrap();
+        let (link, path) = (here.join("n.db"), there.join("real.db"));
+        std::os::unix::fs::symlink("../there/real.db", &link).unwrap();
+        let open = |path| Sqlite::open(path, Duration::from_secs(5), Access::Create, Timestamp(1)).unwrap();
+        let mut store = open(&link);
+        let worker = store.register(Timestamp(1), "h").unwrap();
+        worker.announce("sender", Timestamp(1)).unwrap();
+        store.hold_channel(Timestamp(1), "mail", "").unwrap();
+        let other = open(&path);
+        assert_eq!(other.workers().unwrap().len(), 1, "they see each other");
+        assert!(store.space().unwrap().log > 0);
+        assert_eq!(std::fs::read_dir(&here).unwrap().count(), 1, "the link alone");
+        assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("../there/real.db"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
-use super::wal;
+use super::{open, wal};
 
 /// Tells of writes to the log of one database.
 pub struct Watch {
@@ -22,7 +22,8 @@ impl Watch {
     /// Begins; some connection must be open and stay so, since the last one to close may remove the log.
     pub(crate) fn of(database: &Path) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&events, wal::path(database), WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
+        let log = wal::path(&open::behind_links(database));
+        inotify::add_watch(&events, log, WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
         // What is deprecated is that a type whose descriptor changes is taken too; an owned one does not change.
         #[expect(deprecated, reason = "the other way is unsafe, which is forbidden here")]
         let events = AsyncFd::new(events)?;
