@@ -42,6 +42,14 @@ impl Breaker {
         }
     }
 
+    /// Whoever was let through has a connection, which says little of the other side: the call it is for is let through
+    /// too.
+    pub(super) fn connected(&self) {
+        if let Some(until) = &mut self.state().until {
+            *until = Instant::now();
+        }
+    }
+
     /// Whether it lets everything through.
     pub(super) fn is_closed(&self) -> bool {
         self.state().until.is_none()
@@ -90,7 +98,11 @@ mod tests {
         assert!(!breaker.admits());
         tokio::time::advance(PAUSE).await;
         assert!(breaker.admits());
+        breaker.connected();
+        assert!(!breaker.is_closed() && breaker.admits(), "what it connected for is no second probe");
+        assert!(!breaker.admits());
         breaker.answered();
+        breaker.connected();
         assert!(breaker.admits() && breaker.admits() && breaker.is_closed());
     }
 }

@@ -123,6 +123,7 @@ impl Link {
         let standing = made.map_err(|_| Failure::Silent).and_then(|made| made);
         let standing = standing.inspect_err(|_| self.breaker.failed())?;
         *self.standing() = Some(standing);
+        self.breaker.connected();
         Ok(())
     }
 

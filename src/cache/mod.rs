@@ -313,9 +313,11 @@ impl State {
         };
         match found {
             Ok((trust, Found::Value { bytes, left, of })) => {
-                // From the moment when the follower looked; or when it was read, for what changes without being told.
-                let age = trust.looked.elapsed().max(of.map_or(Duration::ZERO, |of| of.saturating_sub(left)));
-                if age <= self.max_age {
+                // From the moment when the follower looked; or when it was read, for what changes without being told. Nobody
+                // knows when that was if it has more time left than it was given: Redis's clock was set back.
+                let read = of.map_or(Some(Duration::ZERO), |of| of.checked_sub(left));
+                let age = read.map(|read| read.max(trust.looked.elapsed()));
+                if let Some(age) = age.filter(|age| *age <= self.max_age) {
                     count(&self.counters.hits);
                     return Ok(Some(Answer { body: bytes.into(), from: From::Hit(age) }));
                 }

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use notifyctl::cache::{Cache, From, Key, Options};
+use notifyctl::cache::{Cache, From, Keep, Key, Loaded, Options, Source};
 use tokio::time::Instant;
 
 use super::rows::{Rows, version};
@@ -141,6 +141,49 @@ async fn what_a_purge_removed_is_gone_from_redis_too() {
     rows.purge(3);
     until("gone", async || cache_says_nothing_of(&cache, 3).await).await;
     until_hit(&cache, &rows, 4).await;
+}
+
+/// What changes without being told: each time it is read it is another one.
+struct Moments(AtomicU64);
+
+impl Source for Moments {
+    type Error = std::convert::Infallible;
+
+    async fn load(&self, _: Key) -> Result<Option<Loaded>, Self::Error> {
+        let body = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+        Ok(Some(Loaded { body: body.into(), keep: Keep::Moment }))
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_a_moment_is_not_kept_for_longer_when_the_clock_of_redis_is_set_back() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let options = patient(&redis);
+    let cache = Cache::on(Moments(AtomicU64::new(0)), &options, shelf_at(&options), rows);
+    let ask = async || cache.get(Key::Status(1)).await.unwrap().unwrap();
+    // So it looks by a clock that shows an hour less.
+    let set_back = |entry: String| redis.cli(&["PEXPIRE", &entry, "3600000"]) == "1";
+    let is_there =
+        async || matches!(ask().await.from, From::Hit(_)) && set_back(redis.cli(&["KEYS", "*:s:1"]));
+    until("it is there", is_there).await;
+    let before: u64 = std::str::from_utf8(&ask().await.body).unwrap().parse().unwrap();
+    tokio::time::sleep(options.max_age).await;
+    let after: u64 = std::str::from_utf8(&ask().await.body).unwrap().parse().unwrap();
+    assert!(after > before, "{before} and {after}");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_back_is_used_again_after_one_pause() {
+    const PAUSE: Duration = Duration::from_secs(3);
+    let (mut redis, rows) = (RedisServer::start(""), rows());
+    let cache = cache(&rows, &Options { pause: PAUSE, ..patient(&redis) });
+    until_hit(&cache, &rows, 3).await;
+    redis.kill();
+    until("left alone", async || cache.is_left_alone() == Some(true)).await;
+    let begun = Instant::now();
+    redis.start_again();
+    until("used again", async || cache.works() == Some(true)).await;
+    assert!(begun.elapsed() < PAUSE * 5 / 3, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
