@@ -1,14 +1,12 @@
 //! The connections that are read on: never behind a write. What may take long is read by threads of their own, never by
 //! those that answer; what costs microseconds is read where it is asked for, because to hand it over costs more.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::LOG_TARGET;
 use super::problem::{Problem, defect, stopped};
-use crate::store::{Reader, Store};
+use crate::store::{Reader, Store, guarded};
 
 type Call = Box<dyn FnOnce(&dyn Store) + Send>;
 
@@ -37,9 +35,7 @@ impl Readers {
                 while let Some(call) = next() {
                     // Whoever asked is told that this is a defect, and the next one is served.
                     let store = || stores[number].lock().unwrap_or_else(PoisonError::into_inner);
-                    if catch_unwind(AssertUnwindSafe(|| call(&**store()))).is_err() {
-                        log::error!(target: LOG_TARGET, "a request made a reading thread panic");
-                    }
+                    let _ = guarded("reading", || call(&**store()));
                 }
             })?;
         }

@@ -1,10 +1,7 @@
 //! The way to the thread that writes, for requests: what comes back is what they are answered.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use super::LOG_TARGET;
 use super::problem::{Problem, defect, stopped};
-use crate::store::{Handle, Portion, Refused, Store, Taken};
+use crate::store::{Handle, Portion, Refused, Store, Taken, guarded};
 
 /// The way to the thread that writes.
 pub(super) struct Writer(Handle);
@@ -43,12 +40,9 @@ impl Writer {
     ) -> Result<T, Problem> {
         let rings = self.0.clone();
         let call = move |store: &mut dyn Store| {
-            let answer = catch_unwind(AssertUnwindSafe(|| call(store)));
-            if answer.is_err() {
-                log::error!(target: LOG_TARGET, "a request made the writing thread panic");
-            }
+            let answer = guarded("writing", || call(store));
             rings.ring();
-            answer.ok()
+            answer
         };
         self.0.call(call).await.map_err(|_| stopped())?.ok_or_else(defect)
     }

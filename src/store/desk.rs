@@ -7,15 +7,14 @@
 //! are those who were just answered waited for a little.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::gather::Past;
-use super::handle::{Call, Refused, Stopped};
-use super::{ErrorKind, Exchange, Exchanged, Portion, Result, Store, Taken};
+use super::handle::{Refused, Stopped, Task};
+use super::{ErrorKind, Exchange, Exchanged, Portion, Result, Store, Taken, guarded};
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
@@ -25,8 +24,8 @@ const QUEUE: usize = 4_096;
 /// One transaction takes so many notifications, but for one request that holds more by itself: others want to write too.
 const TOGETHER: usize = 512;
 
-/// Where the desk logs what it had to do otherwise.
-const LOG_TARGET: &str = "notifyctl::store";
+/// Where the desk, and the thread, log what they had to do otherwise.
+pub(super) const LOG_TARGET: &str = "notifyctl::store";
 
 type Bell = Box<dyn Fn() + Send + Sync>;
 
@@ -38,7 +37,7 @@ type Exchanger = oneshot::Sender<(Exchange, Result<Exchanged>)>;
 
 /// The desk, and the way to the thread that serves it.
 pub(super) struct Desk {
-    pub(super) calls: mpsc::Sender<Call>,
+    pub(super) calls: mpsc::Sender<Task>,
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
     bells: RwLock<Vec<Bell>>,
@@ -62,13 +61,8 @@ struct Round {
 }
 
 impl Desk {
-    pub(super) fn new(calls: mpsc::Sender<Call>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(calls: mpsc::Sender<Task>, clock: Arc<dyn Clock>) -> Self {
         Self { calls, clock, waiting: Mutex::default(), bells: RwLock::default() }
-    }
-
-    pub(super) fn try_call(&self, call: Call) -> std::result::Result<(), Refused> {
-        self.calls.try_reserve()?.send(call);
-        Ok(())
     }
 
     pub(super) fn listen(&self, bell: Bell) {
@@ -98,7 +92,7 @@ impl Desk {
         // The thread, woken while this is locked, would have to wait for it.
         drop(waiting);
         if let Some(call) = call {
-            call.send(self.next_round());
+            call.send(Task::Rounds(Arc::clone(self)));
         }
         Ok(())
     }
@@ -117,7 +111,7 @@ impl Desk {
         waiting.exchanges.push_back((exchange, lead, answer));
         drop(waiting);
         if !called {
-            call.send(self.next_round());
+            call.send(Task::Rounds(Arc::clone(self)));
         }
         Ok(())
     }
@@ -126,41 +120,28 @@ impl Desk {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_round(self: &Arc<Self>) -> Call {
-        let desk = Arc::clone(self);
-        Box::new(move |store| desk.serve(store))
-    }
-
-    /// Does one round, and asks for another behind those who want to write meanwhile.
-    fn serve(self: Arc<Self>, store: &mut dyn Store) {
-        loop {
-            self.gather();
-            let begun = Instant::now();
-            let now = self.clock.now();
-            let round = self.take(now);
-            let requests = round.portions.len();
-            if let Some(round) = together(store, now, round) {
-                if let Some((exchange, answer)) = round.exchange {
-                    let exchanged = store.exchange(&exchange);
-                    let _ = answer.send((exchange, exchanged));
-                }
-                accept(store, now, &round.portions, round.answers);
+    /// Does one round; says whether somebody waits for the next one.
+    pub(super) fn serve(&self, store: &mut dyn Store) -> bool {
+        self.gather();
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let round = self.take(now);
+        let requests = round.portions.len();
+        if let Some(round) = together(store, now, round) {
+            if let Some((exchange, answer)) = round.exchange {
+                let exchanged = store.exchange(&exchange);
+                let _ = answer.send((exchange, exchanged));
             }
-            if requests > 0 {
-                self.ring();
-            }
-            let mut waiting = self.waiting();
-            let (asking, ended) = (requests + waiting.requests.len(), Instant::now());
-            waiting.last = Some(Past { asking, ended, took: ended - begun });
-            if waiting.requests.is_empty() && waiting.exchanges.is_empty() {
-                waiting.called = false;
-                return;
-            }
-            // Where there is no room to ask, those who wait go first: nobody else would come for them.
-            if self.try_call(self.next_round()).is_ok() {
-                return;
-            }
+            accept(store, now, &round.portions, round.answers);
         }
+        if requests > 0 {
+            self.ring();
+        }
+        let mut waiting = self.waiting();
+        let (asking, ended) = (requests + waiting.requests.len(), Instant::now());
+        waiting.last = Some(Past { asking, ended, took: ended - begun });
+        waiting.called = !waiting.requests.is_empty() || !waiting.exchanges.is_empty();
+        waiting.called
     }
 
     /// Waits for those who are likely to ask again at once, where that is worth it.
@@ -203,7 +184,7 @@ fn together(store: &mut dyn Store, now: Timestamp, round: Round) -> Option<Round
         return Some(round);
     }
     let Some((exchange, _)) = &round.exchange else { return Some(round) };
-    match guarded(|| store.enqueue_and_exchange(now, &round.portions, exchange)) {
+    match guarded("writing", || store.enqueue_and_exchange(now, &round.portions, exchange)) {
         Some(Ok((taken, exchanged))) => {
             answer(round.answers, taken.into_iter().map(Ok));
             if let Some((exchange, answer)) = round.exchange {
@@ -227,7 +208,7 @@ fn accept(store: &mut dyn Store, now: Timestamp, portions: &[Portion], answers: 
     if portions.is_empty() {
         return;
     }
-    let taken = guarded(|| match store.enqueue_portions(now, portions) {
+    let taken = guarded("writing", || match store.enqueue_portions(now, portions) {
         Ok(taken) => taken.into_iter().map(Ok).collect(),
         Err(error) if portions.len() > 1 && is_of_one(error.kind) => {
             log::warn!(target: LOG_TARGET, requests = portions.len(); "written one by one: {error}");
@@ -247,15 +228,6 @@ fn answer(answers: Vec<Answer>, taken: impl Iterator<Item = Result<Taken>>) {
         // Who is gone has been accepted all the same.
         let _ = answer.send(taken);
     }
-}
-
-/// What `work` answers; `None` after a panic. What was begun is rolled back, and the thread serves the next one.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    let done = catch_unwind(AssertUnwindSafe(work));
-    if done.is_err() {
-        log::error!(target: LOG_TARGET, "a request made the writing thread panic");
-    }
-    done.ok()
 }
 
 /// Whether what was written may be the reason, and not where it is written to.

@@ -2,6 +2,7 @@
 //!
 //! What may share a transaction waits at a desk, and the thread takes all of it along at once.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,11 +10,19 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::desk::Desk;
+use super::desk::{Desk, LOG_TARGET};
 use super::{Exchange, Exchanged, Portion, Result, Store, Taken};
 use crate::clock::Clock;
 
-pub(super) type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+type Call = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
+/// What the thread is asked to do.
+pub(super) enum Task {
+    /// One call.
+    Call(Call),
+    /// All rounds of the desk until nobody waits there; only one at a time asks for it.
+    Rounds(Arc<Desk>),
+}
 
 /// How many calls may wait for the thread; beyond it the callers wait.
 const QUEUE: usize = 64;
@@ -34,11 +43,9 @@ impl Handle {
         mut store: Box<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<(Self, JoinHandle<Box<dyn Store>>)> {
-        let (calls, mut waiting) = mpsc::channel::<Call>(QUEUE);
+        let (calls, mut waiting) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
-            while let Some(call) = waiting.blocking_recv() {
-                call(&mut *store);
-            }
+            work(&mut *store, &mut waiting);
             store
         })?;
         Ok((Self { desk: Arc::new(Desk::new(calls, clock)) }, thread))
@@ -57,7 +64,7 @@ impl Handle {
             // Nobody may be waiting any more; the work is done all the same.
             let _ = answer.send(call(store));
         });
-        self.desk.calls.send(call).await.map_err(|_| Stopped)?;
+        self.desk.calls.send(Task::Call(call)).await.map_err(|_| Stopped)?;
         answered.await.map_err(|_| Stopped)
     }
 
@@ -69,7 +76,8 @@ impl Handle {
         &self,
         call: impl FnOnce(&mut dyn Store) + Send + 'static,
     ) -> std::result::Result<(), Refused> {
-        self.desk.try_call(Box::new(call))
+        self.desk.calls.try_reserve()?.send(Task::Call(Box::new(call)));
+        Ok(())
     }
 
     /// Accepts the notifications of one request, together with all that waits; they are on disk when this answers. Who stops
@@ -111,6 +119,33 @@ impl Handle {
     pub(super) fn desk(&self) -> &Arc<Desk> {
         &self.desk
     }
+}
+
+/// Does what is asked for until nobody can ask any more.
+fn work(store: &mut dyn Store, tasks: &mut mpsc::Receiver<Task>) {
+    while let Some(task) = tasks.blocking_recv() {
+        match task {
+            Task::Call(call) => call(store),
+            Task::Rounds(desk) => {
+                while desk.serve(store) {
+                    // Those who want something else have their turn between two rounds.
+                    for _ in 0..QUEUE {
+                        let Ok(Task::Call(call)) = tasks.try_recv() else { break };
+                        call(store);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What `work` answers; `None` after a panic. What was begun is rolled back, and the `thread` serves the next one.
+pub(crate) fn guarded<T>(thread: &str, work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        log::error!(target: LOG_TARGET, "a request made the {thread} thread panic");
+    }
+    done.ok()
 }
 
 /// Why a call is not taken.

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 pub use bite::Bite;
 pub use error::{Error, ErrorKind, Result};
+pub(crate) use handle::guarded;
 pub use handle::{Handle, Refused, Stopped};
 pub use params::{
     Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Portion, Purge, Selection,

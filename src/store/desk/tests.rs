@@ -1,5 +1,6 @@
 //! The desk before a real store, whose thread is kept from working until all that is to wait is there.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 
 use super::*;
@@ -96,6 +97,33 @@ async fn what_waits_goes_together_and_others_have_their_turn_between_two_rounds(
     // Whoever comes when nobody waits any more finds somebody to come for them, too.
     desks.store.enqueue(portion(1)).await.unwrap().unwrap();
     assert_eq!(desks.store.call(accepted).await.unwrap(), TOGETHER as u64 + 2);
+}
+
+#[tokio::test]
+async fn others_have_their_turn_though_so_many_wait_that_nobody_can_ask_for_the_next_round() {
+    const POSTS: usize = 100;
+    let desks = start().await;
+    // Behind each round somebody else waits already.
+    let (desk, left) = (Arc::downgrade(desks.store.desk()), AtomicUsize::new(POSTS));
+    desks.store.listen(move || {
+        if left.fetch_sub(1, Relaxed) > 1 {
+            desk.upgrade().unwrap().put(portion(1), oneshot::channel().0).unwrap();
+        }
+    });
+    let free = desks.block();
+    let _answered = desks.put(portion(1));
+    let (tell, told) = mpsc::channel();
+    let call = move |store: &mut dyn Store| _ = tell.send(accepted(store));
+    while desks.store.try_call(call.clone()) != Err(Refused::Full) {}
+    // Who comes now waits for the first one to go.
+    let last = tokio::spawn({
+        let store = desks.store.clone();
+        async move { store.call(call).await.unwrap() }
+    });
+    tokio::task::yield_now().await;
+    drop(free);
+    last.await.unwrap();
+    assert!(told.recv().unwrap() < POSTS as u64 / 2);
 }
 
 #[tokio::test]
