@@ -61,7 +61,9 @@ pub fn run(context: &mut Context, args: &CacheArgs) -> Result<Exit, Error> {
             }
         }
         Command::Flush => {
-            let removed = block_on(shelf.flush())?.map_err(|failure| unavailable(&options, &failure))?;
+            let removed = block_on(shelf.flush())?.map_err(|failure| {
+                unavailable(&options, &failure).hint("nothing was removed: run it again when Redis answers")
+            })?;
             context.out.line(format_args!("{} removed", count(removed)))?;
         }
     }

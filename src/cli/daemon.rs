@@ -13,16 +13,20 @@ use crate::{daemon, http};
 /// `send-pending` may run beside it, and so may other daemons on the same store. What one does is said by
 /// `[daemon] roles`.
 ///
+/// Over HTTP it shows a page at `/`, takes notifications at `/v1/notifications`, and says how it is at `/healthz`,
+/// `/readyz` and, for Prometheus, `/metrics`; `/v1/openapi.json` tells of each path what it needs.
+///
 /// TERM and INT end it in time: nothing more begins, what has not begun is given back, and what is under way
 /// gets `[daemon] drain`; a second signal abandons that too. HUP reads the configuration again and takes it if all of it can
-/// be used; otherwise the old one holds and the log says why.
+/// be used; otherwise the old one holds and the log says why. A changed `[store]`, `[http]`, `[cache]`, `[log]` or
+/// `[daemon] roles` needs a restart.
 ///
 /// Sockets that systemd listens on for it ($LISTEN_FDS) are taken in place of `[http] listen` and `socket`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 a signal ended it, and everything is settled; 74 the store failed; 75 the store \
-        is busy, unreachable or full, or somebody else listens where it should; 77 it may not listen there; \
-        78 no channel can be used as configured."
+        is busy, unreachable or full, somebody else listens where it should, or its address is not there; 77 it may \
+        not listen there, or not use the store; 78 the configuration cannot be used."
 )]
 pub struct DaemonArgs {}
 
@@ -46,21 +50,34 @@ impl From<daemon::Error> for Error {
             daemon::Error::Http(error) => not_heard(&error),
             daemon::Error::Delivery(error) => error.into(),
             daemon::Error::Stopped(_) => Self::internal(error.to_string()),
-            daemon::Error::System { .. } => Self::new(Exit::TempFail, error.to_string()),
+            daemon::Error::Backup { .. } | daemon::Error::System { .. } => {
+                Self::new(Exit::TempFail, error.to_string())
+            }
         }
     }
 }
 
+/// What a socket needs.
+const FOLDER: &str = "http.socket lies in a folder that must be there, and be writable for the daemon's user; \
+                      below /run systemd makes one: RuntimeDirectory=";
+
 /// Nobody could speak to it.
 fn not_heard(error: &http::Error) -> Error {
     let (exit, hint) = match error {
-        http::Error::Listen { kind, .. } => match kind {
+        http::Error::Listen { place, kind, .. } => match kind {
             io::ErrorKind::AddrInUse => (
                 Exit::TempFail,
                 "another daemon may run already; http.listen and http.socket name the place, daemon.roles leaves it out",
             ),
-            io::ErrorKind::PermissionDenied => {
-                (Exit::NoPerm, "ports below 1024 are root's; name another place: http.listen, http.socket")
+            // A socket is told from an address by its path.
+            io::ErrorKind::PermissionDenied if place.starts_with('/') => (Exit::NoPerm, FOLDER),
+            io::ErrorKind::NotFound => (Exit::Config, FOLDER),
+            io::ErrorKind::PermissionDenied => (
+                Exit::NoPerm,
+                "ports below 1024 are root's: set http.listen to another one, or let systemd listen (notifyctl.socket)",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                (Exit::TempFail, "set http.listen to one of this host's; one that comes later is tried again")
             }
             _ => (Exit::Config, "http.listen and http.socket say where to listen"),
         },

@@ -132,7 +132,7 @@ impl From<store::Error> for Error {
             ),
             ErrorKind::Permission => (
                 Exit::NoPerm,
-                "run notifyctl as the user who owns the store, or set store.url to a place of your own",
+                "run notifyctl as the user who owns the store, give it to the one who shall (chown -R), or set store.url to a place of your own",
             ),
             ErrorKind::NotAStore => {
                 (Exit::DataErr, "store.url names a file that is not notifyctl's; it was left untouched")

@@ -50,8 +50,8 @@ pub use error::{Error, Exit};
 
 /// A durable notification queue for one server
 ///
-/// Enqueue from a shell line, a cron job or a script; `send-pending`, run by cron, delivers by mail,
-/// webhook, program or file; `status` tells the truth about it.
+/// Enqueue from a shell line, a cron job, a script or over HTTP; `send-pending`, run by cron, or `daemon`, which stays,
+/// delivers by mail, webhook, program or file; `status` tells the truth about it.
 #[derive(Debug, Parser)]
 #[command(name = "notifyctl", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(

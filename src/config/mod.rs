@@ -223,7 +223,11 @@ fn find(file: Option<&Path>, around: &Surroundings) -> Result<Document, Error> {
 
 fn read(path: &Path) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Unreadable::Closed(error),
+        _ => Unreadable::Io(error),
+    })?;
+    file.take(LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LIMIT {
         return Err(Unreadable::TooLarge);
     }
@@ -237,6 +241,8 @@ fn read(path: &Path) -> Result<String, Unreadable> {
 enum Unreadable {
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("{0}; the user who runs notifyctl has to be able to read it: chgrp gives it to their group")]
+    Closed(std::io::Error),
     #[error("is larger than {} KiB: that is no configuration", LIMIT / 1024)]
     TooLarge,
     #[error("line {0} is not UTF-8")]

@@ -24,7 +24,7 @@ const PARTIAL: &str = ".partial";
 
 /// Makes a copy if one is due, and removes those that are too many. Only who has the turn may call it.
 pub(super) async fn keep(store: &Handle, backup: &Backup, now: Timestamp) -> Result<(), Error> {
-    let failed = |error| Error::system("keep backups in [backup] to", error);
+    let failed = |error| Error::Backup { folder: backup.to.clone(), error };
     let found = Found::read(&backup.to).map_err(failed)?;
     if found.next_due(backup, now) > now {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Why a daemon cannot start, or cannot go on.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::delivery;
 use crate::http;
@@ -24,6 +25,14 @@ pub enum Error {
     /// The store's thread is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// No copies of the store can be kept there.
+    #[error("keep backups in {} ([backup] to): {error}", folder.display())]
+    Backup {
+        /// The folder that was configured.
+        folder: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// The system did not give what it always gives.
     #[error("{doing}: {error}")]
     System {

@@ -189,7 +189,7 @@ impl Daemon {
             ("[daemon] roles", new.daemon.roles != self.config.daemon.roles),
         ] {
             if changed {
-                return Err(format!("{what} is another one, which needs a restart"));
+                return Err(format!("{what} has changed, which only a restart takes up"));
             }
         }
         if self.runs.sends() {

@@ -43,6 +43,8 @@ impl Error {
             io::ErrorKind::AddrInUse => "somebody else listens there already".to_owned(),
             io::ErrorKind::AddrNotAvailable => "this host has no such address".to_owned(),
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            // Of a socket: binding a file makes no folder.
+            io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
             _ => error.to_string(),
         };
         Self::Listen { place: place.to_string(), what, kind: error.kind() }

@@ -153,7 +153,7 @@ fn a_file_that_may_not_be_read_is_an_error_and_not_passed_over() {
     let output = command.args(["config", "check"]).env_remove("NOTIFYCTL_CONFIG").output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     insta::assert_snapshot!(said(&sandbox, &String::from_utf8_lossy(&output.stderr)), @r"
-    notifyctl: read .config/notifyctl/notifyctl.toml: Permission denied (os error 13)
+    notifyctl: read .config/notifyctl/notifyctl.toml: Permission denied (os error 13); the user who runs notifyctl has to be able to read it: chgrp gives it to their group
     notifyctl: hint: notifyctl.toml(5) explains every key; `notifyctl config check` tries a change without sending
     ");
 }

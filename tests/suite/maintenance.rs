@@ -204,7 +204,8 @@ fn a_copy_that_cannot_be_made_is_in_the_log_and_stops_nothing() {
     let to = sandbox.path().join("file/below");
     sandbox.configure(&format!("[backup]\nto = \"{}\"\n{}", to.display(), running("run", "exit 0")));
     let daemon = Daemon::start(&sandbox);
-    until("it is said", || log(&sandbox).contains("keep backups in [backup] to"));
+    let said = format!("keep backups in {} ([backup] to): Not a directory", to.display());
+    until("it is said", || log(&sandbox).contains(&said));
     let id = enqueue(&sandbox, "run");
     until("sent", || sandbox.ok(&["show", &id]).contains("sent"));
     drop(daemon);

@@ -1,8 +1,10 @@
-//! Files that are no store of ours, or not now: each is refused with what to do, and left as it was.
+//! Files that are no store of ours, or not now: each is refused with what to do, and left as it was. And whose those are that lie
+//! beside one.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::Sandbox;
+use crate::support::daemon::until;
 
 /// A store with one notification, changed by `change`; the bytes must survive what is done with it.
 fn refused(code: i32, words: &str, change: impl FnOnce(&Sandbox)) {
@@ -75,4 +77,40 @@ fn the_store_is_its_owners_alone() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&sandbox.db()), 0o600);
     assert_eq!(mode(sandbox.db().parent().expect("a folder")), 0o700);
+}
+
+/// A daemon with a user of its own is neither shut out nor stopped by what root's shells and cron passes leave beside its store.
+#[test]
+fn what_root_leaves_beside_the_store_of_another_user_is_theirs() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root may act for somebody else.
+        return;
+    }
+    let (sandbox, owner) = (Sandbox::new(), 4711);
+    sandbox.configure("[channels.slow]\nkind = \"exec\"\ncommand = [\"/bin/sleep\", \"5\"]\n");
+    let folder = sandbox.db().parent().expect("a folder").to_owned();
+    std::fs::create_dir(&folder).expect("make it");
+    std::os::unix::fs::chown(&folder, Some(owner), Some(owner)).expect("give it away");
+    sandbox
+        .run(&["enqueue", "--batch", "-"], b"{\"channel\": \"slow\", \"to\": \"x\", \"message\": \"x\"}\n");
+    let mut pass = sandbox.notifyctl().arg("send-pending").spawn().expect("start a pass");
+    until("it has begun", || sandbox.ok(&["show", "1"]).contains("under way"));
+    // What it has in its folder stays there.
+    pass.kill().and_then(|()| pass.wait()).expect("kill it");
+    sandbox.store().take_turn().expect("to tidy up");
+    let mut seen = Vec::new();
+    for place in [&folder, &folder.join("notifyctl.db.workers")] {
+        for entry in std::fs::read_dir(place).expect("read it") {
+            let entry = entry.expect("an entry");
+            assert_eq!(entry.metadata().expect("whose").uid(), owner, "{}", entry.path().display());
+            seen.push(entry.file_name().into_string().expect("UTF-8"));
+        }
+    }
+    for name in ["", "-wal", "-shm", ".workers", ".batch", ".maintenance"] {
+        assert!(seen.contains(&format!("notifyctl.db{name}")), "{name}: {seen:?}");
+    }
+    assert!(
+        seen.iter().any(|name| name.parse::<i64>().is_ok()) && seen.contains(&"line".to_owned()),
+        "{seen:?}"
+    );
 }

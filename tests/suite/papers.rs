@@ -204,6 +204,25 @@ fn every_command_line_in_the_papers_can_be_meant() {
     assert!(seen > 20, "{seen} command lines are found");
 }
 
+/// The help is set to the terminal's width: what was broken by hand is broken twice.
+#[test]
+fn no_sentence_at_the_end_of_a_help_is_broken_by_hand() {
+    fn broken(command: &clap::Command, found: &mut Vec<String>) {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let flowing = after.split("\n\n").filter(|text| !text.starts_with("Examples:"));
+        for (line, next) in flowing.flat_map(|text| text.lines().zip(text.lines().skip(1))) {
+            // Behind a heading, and where an entry of a list begins, a line is meant.
+            if !line.ends_with(':') && !(next.starts_with("    ") && next.contains(": ")) {
+                found.push(format!("{}: {line}", command.get_name()));
+            }
+        }
+        command.get_subcommands().for_each(|sub| broken(sub, found));
+    }
+    let mut found = Vec::new();
+    broken(&notifyctl::cli::command(), &mut found);
+    assert_eq!(found, [] as [&str; 0]);
+}
+
 #[test]
 fn every_configuration_in_the_readme_is_one() {
     let readme = read("README.md");

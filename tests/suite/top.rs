@@ -110,6 +110,27 @@ fn everything_is_seen_on_a_small_and_on_a_large_terminal_and_changes_as_it_happe
     assert!(styled.contains("38;5;1m"), "{styled:?}");
 }
 
+/// Beside an editor, or on a phone: what there is room for begins with the channels, by name, and what is the matter with them.
+#[test]
+fn with_little_room_the_channels_stay() {
+    let sandbox = Sandbox::new();
+    let (_queue, dead) = busy(&sandbox);
+    let terminal = Terminal::start(&sandbox, "middling", ("60", "15"), "NO_COLOR=1");
+    let screen = terminal.shows("Latest dead");
+    let row = |screen: &str, name: &str, state: &str| {
+        assert!(screen.lines().any(|line| line.contains(name) && line.contains(state)), "{name}: {screen}");
+    };
+    row(&screen, "│channel ", " pending ");
+    row(&screen, "│outbox ", " ready");
+    row(&screen, "│relay ", " paused ");
+    row(&screen, &dead[1].to_string(), "recipient_rej");
+    assert!(screen.contains("? help") && !screen.contains("sent/s"), "{screen}");
+    let terminal = Terminal::start(&sandbox, "little", ("40", "9"), "NO_COLOR=1");
+    let screen = terminal.shows("relay");
+    row(&screen, "│relay ", " paused ");
+    row(&screen, "│outbox ", " ready");
+}
+
 #[test]
 fn keys_hold_release_filter_and_requeue_once_it_is_confirmed() {
     let sandbox = Sandbox::new();

@@ -58,6 +58,24 @@ fn systemd_rates_the_exposure_of_each_service_at_one_and_a_half_at_most() {
     }
 }
 
+/// The daemon runs behind walls: where the papers say that something may lie, its unit lets it write.
+#[test]
+fn what_the_papers_name_as_places_is_open_to_the_service() {
+    let read = |path: &str| fs::read_to_string(top().join(path)).expect("read it");
+    let (unit, papers) = (read("systemd/notifyctl.service"), read("etc/notifyctl.toml"));
+    let after = |text: &str, key: &str| -> String {
+        let found = text.lines().find_map(|line| line.strip_prefix(key));
+        found.unwrap_or_else(|| panic!("`{key}` is there")).trim_matches('"').to_owned()
+    };
+    let socket = after(&papers, "# socket = ");
+    assert_eq!(
+        Path::new(&socket).parent(),
+        Some(&*Path::new("/run").join(after(&unit, "RuntimeDirectory=")))
+    );
+    let (_, backup) = papers.split_once("\n[backup]\n").expect("a table");
+    assert_eq!(after(backup, "# to = "), after(&unit, "ReadWritePaths=-"));
+}
+
 /// supervisord with our program alone; it ends with its program when dropped.
 struct Supervisor<'a> {
     process: Child,

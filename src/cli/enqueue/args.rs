@@ -24,17 +24,17 @@ Examples:
   notifyctl enqueue --batch people.csv --subject 'Hello' --in 2h
 
 Rows of a batch:
-  JSON objects, one per line, or CSV whose first line names the fields. Where a row says nothing, the
-  options and MESSAGE hold. The fields are:
+  JSON objects, one per line, or CSV whose first line names the fields. Where a row says nothing, the \
+options and MESSAGE hold. The fields are:
     channel, user_id, subject, message, html, key, priority, ttl, in: texts, as in the options
     to: a recipient, or a list of them
     not_before: a time, as --at takes it
     headers: an object; in CSV also a column for each, such as header.X-Name
-    attachments: a list of {\"name\", \"media_type\", \"content\"}, the content as base64, or of {\"path\"}:
-      a file in the folder of the batch file or below it
+    attachments: a list of {\"name\", \"media_type\", \"content\"}, the content as base64, or of {\"path\"}: \
+a file in the folder of the batch file or below it
 
-Exit codes: 0 when all is stored and synced, or was known by its key; 65 when the input is wrong and
-nothing was enqueued, or when --skip-invalid left rows out; 66 when a file cannot be read; 75 when it
+Exit codes: 0 when all is stored and synced, or was known by its key; 65 when the input is wrong and \
+nothing was enqueued, or when --skip-invalid left rows out; 66 when a file cannot be read; 75 when it \
 may work later.")]
 pub struct EnqueueArgs {
     /// The text, behind `--` when it begins with a hyphen; `-` or nothing reads it from standard input

@@ -25,24 +25,42 @@ pub(super) struct Scene<'a> {
 /// Over how many samples a rate is told.
 const STEPS: usize = 10;
 
+/// Columns from which there is room for what is being sent, what was, and how fast.
+const ROOMY: u16 = 72;
 /// Columns from which there is room for one more count.
 const WIDE: u16 = 100;
 /// Columns from which there is room for all of them.
 const WIDEST: u16 = 130;
+
+/// Lines from which there is room for the charts.
+const TALL: u16 = 20;
+/// Lines from which there is room for more than the channels.
+const MIDDLING: u16 = 15;
 
 pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>) {
     let status = &scene.source.sample.status;
     let area = frame.area();
     let channels = u16::try_from(scene.view.channels(&scene.source.sample).len()).unwrap_or(u16::MAX);
     let workers = u16::try_from(status.workers.len()).unwrap_or(u16::MAX).clamp(1, 4);
-    let sparks = if area.height >= 30 { 6 } else { 4 };
+    let sparks = match area.height {
+        30.. => 6,
+        TALL.. => 4,
+        _ => 0,
+    };
+    let listed = Constraint::Length(channels.saturating_add(3).clamp(4, (area.height / 3).max(5)));
+    // What is left, when there is little, goes to the channels.
+    let (table, dead, living, detail) = match area.height {
+        TALL.. => (listed, Constraint::Min(4), workers, 2),
+        MIDDLING.. => (listed, Constraint::Min(4), 1, 2),
+        _ => (Constraint::Min(4), Constraint::Length(0), 0, 1),
+    };
     let [head, rates, table, dead, living, detail, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(sparks),
-        Constraint::Length(channels.saturating_add(3).clamp(4, (area.height / 3).max(5))),
-        Constraint::Min(4),
-        Constraint::Length(workers),
-        Constraint::Length(2),
+        table,
+        dead,
+        Constraint::Length(living),
+        Constraint::Length(detail),
         Constraint::Length(1),
     ])
     .areas(area);
@@ -150,6 +168,7 @@ impl Scene<'_> {
         let counted: Vec<Status> = Status::ALL
             .into_iter()
             .filter(|which| match which {
+                Status::Sending | Status::Sent => area.width >= ROOMY,
                 Status::Held => area.width >= WIDE,
                 Status::Expired | Status::Cancelled => area.width >= WIDEST,
                 _ => true,
@@ -163,25 +182,30 @@ impl Scene<'_> {
                 let paint = if n == 0 { Paint::Dim } else { Paint::of(*which) };
                 cells.push(Cell::from(right(count(n))).style(self.style(paint)));
             }
-            let rate = self.source.history.rate(Kind::Sent, STEPS, |one| one == name);
-            cells.push(Cell::from(right(format!("{rate:.1}"))));
+            if area.width >= ROOMY {
+                let rate = self.source.history.rate(Kind::Sent, STEPS, |one| one == name);
+                cells.push(Cell::from(right(format!("{rate:.1}"))));
+            }
             let due = channel.oldest_due_at.map(|at| units::span(self.now.since(at))).unwrap_or_default();
             cells.push(Cell::from(right(due)));
             let (paint, state) = self.state(channel);
             cells.push(Cell::from(state).style(self.style(paint)));
             Row::new(cells)
         });
-        let mut widths = vec![Constraint::Fill(1)];
+        // The name goes last: without it the row says nothing.
+        let mut widths = vec![Constraint::Min(10)];
         let (counts, rates) = if area.width >= WIDE { (9, 7) } else { (7, 6) };
         widths.extend(counted.iter().map(|_| Constraint::Length(counts)));
-        widths.extend([Constraint::Length(rates), Constraint::Length(rates + 2), Constraint::Min(16)]);
+        if area.width >= ROOMY {
+            widths.push(Constraint::Length(rates));
+        }
+        widths.extend([Constraint::Length(rates + 2), Constraint::Min(16)]);
         let mut names = vec![Cell::from("channel")];
         names.extend(counted.iter().map(|which| Cell::from(right(which.to_string()))));
-        names.extend([
-            Cell::from(right("sent/s".into())),
-            Cell::from(right("due for".into())),
-            Cell::from("state"),
-        ]);
+        if area.width >= ROOMY {
+            names.push(Cell::from(right("sent/s".into())));
+        }
+        names.extend([Cell::from(right("due for".into())), Cell::from("state")]);
         let header = Row::new(names).style(self.style(Paint::Dim));
         let table =
             Table::new(rows, widths).header(header).block(self.block(Pane::Channels, " Channels ".into()));
@@ -309,7 +333,7 @@ impl Scene<'_> {
             (_, Some(Err(why))) => Line::from(self.span(Paint::Bad, why.clone())),
             _ => Line::from(self.span(
                 Paint::Dim,
-                "q quit  ↑↓ select  Tab pane  h hold  r release  R requeue  / filter  ? help",
+                "? help  q quit  ↑↓ select  Tab pane  h hold  r release  R requeue  / filter",
             )),
         }
     }

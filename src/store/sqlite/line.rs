@@ -8,11 +8,10 @@
 use std::cell::{Cell, OnceCell};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::worker;
+use super::{owner, worker};
 
 /// Milliseconds between two tries of the one who is next; a commit takes about one.
 const AT_THE_HEAD: f64 = 0.25;
@@ -107,7 +106,7 @@ impl Line {
 
 /// Makes the line before `database`, if there is none.
 pub(super) fn make(database: &Path) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path(database)).map(drop)
+    owner::open(OpenOptions::new().append(true), &path(database), database).map(drop)
 }
 
 fn path(database: &Path) -> PathBuf {

@@ -5,8 +5,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use super::owner;
 
 /// How many times as long as for anybody else one waits for a batch, at most.
 pub(super) const PATIENCE: u32 = 6;
@@ -16,7 +17,7 @@ const SUFFIX: &str = ".batch";
 
 /// Says that a batch is being stored, until the returned file is dropped.
 pub(super) fn begin(database: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path(database))?;
+    let file = owner::open(OpenOptions::new().append(true), &path(database), database)?;
     // Shared: one who looks at the same moment has it for a moment, and another batch would not be there.
     file.lock_shared()?;
     Ok(file)

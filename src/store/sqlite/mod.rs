@@ -23,6 +23,7 @@ mod loading;
 mod migrate;
 mod open;
 mod orphans;
+mod owner;
 mod purge;
 mod read;
 mod room;

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{failure, io_failure};
-use super::{migrate, wal};
+use super::{migrate, owner, wal};
 use crate::model::Timestamp;
 use crate::store::{Access, Error, ErrorKind, Result};
 
@@ -131,6 +131,7 @@ fn make(path: &Path, now: Timestamp) -> Result<()> {
     }
     // The mode is set before SQLite writes the first byte; its log and its index inherit it.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unmade).map_err(failed)?;
+    owner::give(&file, path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
     let connection =
         Connection::open_with_flags(&unmade, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(refused)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(refused)?;

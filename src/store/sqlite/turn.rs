@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::io_failure;
+use super::owner;
 use crate::model::Timestamp;
 use crate::store::{Result, Turn};
 
@@ -27,8 +28,7 @@ pub(super) fn take(database: &Path) -> Result<Option<Box<dyn Turn>>> {
     path.push(SUFFIX);
     let path = PathBuf::from(path);
     let taken = || -> io::Result<Option<LocalTurn>> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let mut file = owner::open(OpenOptions::new().read(true).write(true), &path, database)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),

@@ -14,12 +14,13 @@
 //! was only claimed. After a crash of the machine all that was claimed counts as begun.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as Io};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::owner;
 use crate::clock::since_boot;
 use crate::model::{Id, Timestamp};
 use crate::store::Worker;
@@ -48,13 +49,14 @@ impl LocalWorker {
     /// Makes and locks the file of a new worker.
     pub(super) fn new(database: &Path, now: Timestamp, name: &str) -> io::Result<Self> {
         let folder = folder(database);
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        owner::make_folder(&folder, database)?;
         // Rises with time, so that what is old can be told from the number; random within a millisecond.
         let id = (now.0.max(0) << 20) | i64::from(getrandom::u32().map_err(io::Error::other)? >> 12);
         let path = folder.join(id.to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         // From here on whatever fails takes the file away again.
         let worker = Self { id, path, name: name.to_owned(), file };
+        owner::give(&worker.file, database)?;
         worker.file.lock()?;
         // The whole head in one write: a shorter file is one that is still being made.
         let mut head = [0; PLACES_AT as usize];

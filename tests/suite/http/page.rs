@@ -127,6 +127,7 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     page.shows("#life", "enqueued");
     page.shows("#life", "attempt 1 rejected");
     page.shows("#life", "exit status 67: no such room: <b>lobby</b>");
+    page.shows("#one-next", &format!("notifyctl requeue {id} starts it again"));
     page.shows("#one-message", HOSTILE);
     page.shows("#one-subject", HOSTILE);
     // As it goes on.
@@ -134,9 +135,16 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     page.shows("#life", "requeued");
     sandbox.ok(&["hold", &id]);
     page.shows("#one-facts", "held");
+    page.shows("#one-next", &format!("notifyctl release {id} lets it go"));
     is_sound(&mut page, &ground);
     page.set_width(360);
     is_sound(&mut page, &ground);
+
+    // What is due and waits is not told as if it were being tried.
+    page.submit("#sought", &retried.to_string(), "#search button");
+    page.shows("#life", "due to be tried again");
+    page.shows("#one-facts", "Due");
+    page.shows("#one-next", &format!("notifyctl why {retried} says what it waits for"));
 
     // By recipient, and where there is none.
     page.submit("#sought", "anna@example.org", "#search button");
@@ -149,6 +157,8 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     is_sound(&mut page, &ground);
     page.submit("#sought", "47110815", "#search button");
     page.shows("#list-title", "To 47110815");
+    page.shows("#list-empty", "There is no notification 47110815");
+    page.shows("#list-empty", "exactly this recipient");
     // Looking for an id that there is not is answered 404, which browsers tell.
     let (troubles, _) = page.heard();
     assert!(troubles.iter().all(|trouble| trouble.contains("404")), "{troubles:?}");
@@ -208,9 +218,15 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     // Nor is it found out by guessing.
     page.submit("#sought", "anna@example.org", "#search button");
     page.shows("#list-empty", "This token lacks the scope `personal`");
+    assert!(!page.text("#list-empty").contains("There is no notification"), "it was no number");
+    page.submit("#sought", "47110815", "#search button");
+    page.shows(
+        "#list-empty",
+        "There is no notification 47110815; a purge may have removed it. This token lacks",
+    );
     assert!(!page.text("#list").contains("Subject"), "an empty list says that there is none");
     let (troubles, _) = page.heard();
-    assert!(troubles.iter().all(|it| it.contains("403")), "{troubles:?}");
+    assert!(troubles.iter().all(|it| it.contains("403") || it.contains("404")), "{troubles:?}");
     page.submit("#sought", "1", "#search button");
     page.shows("#one-message", "***");
     page.click("#forget");

@@ -226,7 +226,8 @@ function route() {
     const title = `${first === "all" ? "All" : capital(first)}${second ? ` on ${second}` : ""}`;
     showList(where, title, query, "There is none.");
   } else if (where === "sought" && sought) {
-    showList(where, `To ${sought}`, new URLSearchParams({ to: sought }), "Nothing was told to exactly this recipient. Recipients are found as they were written, whole.");
+    const noId = isId(sought) ? `There is no notification ${sought}; a purge may have removed it. ` : "";
+    showList(where, `To ${sought}`, new URLSearchParams({ to: sought }), "Nothing was told to exactly this recipient. Recipients are found as they were written, whole.", noId);
   } else {
     document.title = "notifyctl";
     view("overview");
@@ -234,10 +235,13 @@ function route() {
   }
 }
 
-function showList(where, title, query, empty) {
+/** Whether it may be one: a number may be a recipient's, too. */
+const isId = (text) => /^[0-9]{1,15}$/.test(text);
+
+function showList(where, title, query, empty, before = "") {
   view("list");
   document.title = `${where === "sought" ? "Found" : title} – notifyctl`;
-  list.open(title, query, empty);
+  list.open(title, query, empty, before);
   byId("list-title").focus();
 }
 
@@ -255,8 +259,7 @@ byId("search").addEventListener("submit", async (event) => {
   if (!text) return;
   sought = text;
   let place = "#/sought";
-  if (/^[0-9]{1,15}$/.test(text)) {
-    // A number may be an id, or a recipient's.
+  if (isId(text)) {
     try {
       await ask(`v1/notifications/${text}`);
       place = `#/notification/${text}`;

@@ -58,7 +58,16 @@ export class One {
     byId("one-subject").hidden = !shown.subject;
     write(byId("one-message"), shown.message);
     sync(byId("one-extras"), extras(shown));
+    sync(byId("one-next"), next(shown));
   }
+}
+
+/** What somebody at the server can do about it. */
+function next({ id, status }) {
+  const [verb, does] = { pending: ["why", "says what it waits for"], held: ["release", "lets it go"] }[status] ?? ["requeue", "starts it again"];
+  if (status === "sent" || status === "sending") return [];
+  const make = () => el("span", null, el("code", null, `notifyctl ${verb} ${id}`), ` ${does}.`);
+  return [{ key: id, shows: verb, make }];
 }
 
 function facts(shown) {
@@ -70,7 +79,8 @@ function facts(shown) {
     fact("Priority", shown.priority),
     fact("Attempts", number(shown.attempts)),
   ];
-  if (shown.next_attempt_at) all.push(fact("Next attempt", time(shown.next_attempt_at)));
+  // It may lie behind: a channel that is held or in trouble, and a rate that is used up, keep what is due.
+  if (shown.next_attempt_at) all.push(fact("Due", time(shown.next_attempt_at)));
   if (shown.not_before) all.push(fact("Not before", absolute(shown.not_before)));
   if (shown.expires_at) all.push(fact("Useful until", absolute(shown.expires_at)));
   if (shown.worker) all.push(fact("Being sent by", shown.worker));
@@ -97,7 +107,7 @@ function life(shown, events) {
     steps.push({ at: attempt.started_at, status, what: `attempt ${attempt.number} ${outcome}${took}${why}`, said: attempt.detail, by: attempt.worker, late: attempt.late });
   }
   steps.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
-  if (shown.next_attempt_at) steps.push({ at: shown.next_attempt_at, status: "ahead", what: shown.attempts ? "is tried again" : "is due" });
+  if (shown.next_attempt_at) steps.push({ at: shown.next_attempt_at, status: "ahead", what: shown.attempts ? "due to be tried again" : "due" });
   // The last attempt says `sent`; what else it was settled as may be older than the events that are kept.
   if (shown.settled_at && shown.status !== "sent" && !steps.some(({ what }) => what === shown.status)) {
     steps.push({ at: shown.settled_at, status: shown.status, what: shown.status });

@@ -12,10 +12,10 @@ export class List {
     byId("more").addEventListener("click", () => this.more());
   }
 
-  /** Shows what `query` (of /v1/notifications) finds. The window's title, which browsers remember, is for the caller: a
+  /** Shows what `query` (of /v1/notifications) finds, or else `before` and `empty` (or why it may not). The window's title, which browsers remember, is for the caller: a
    * recipient may be a person. */
-  async open(title, query, empty) {
-    this.asked = { query, empty, rows: [], next: null, pages: 0 };
+  async open(title, query, empty, before) {
+    this.asked = { query, empty, before, rows: [], next: null, pages: 0 };
     write(byId("list-title"), title);
     byId("list-empty").hidden = true;
     byId("more").hidden = true;
@@ -46,7 +46,7 @@ export class List {
       if (error.status !== 403) return this.trouble(error);
       // Who may look, and not at this: said where it would be shown, for as long as it is asked for.
       document.querySelector("#list table").hidden = true;
-      write(byId("list-empty"), `${capital(error.message)}. “Forget token” asks for another one.`);
+      write(byId("list-empty"), `${asked.before}${capital(error.message)}. “Forget token” asks for another one.`);
       byId("list-empty").hidden = false;
       return;
     }
@@ -58,7 +58,7 @@ export class List {
     sync(document.querySelector("#list tbody"), asked.rows.map(row));
     document.querySelector("#list table").hidden = !asked.rows.length;
     byId("list-empty").hidden = asked.rows.length > 0;
-    write(byId("list-empty"), asked.empty);
+    write(byId("list-empty"), asked.before + asked.empty);
     byId("more").hidden = !asked.next;
     write(byId("more"), `Show older ones than these ${number(asked.rows.length)}`);
   }
