@@ -212,7 +212,7 @@ fn no_sentence_at_the_end_of_a_help_is_broken_by_hand() {
         let flowing = after.split("\n\n").filter(|text| !text.starts_with("Examples:"));
         for (line, next) in flowing.flat_map(|text| text.lines().zip(text.lines().skip(1))) {
             // Behind a heading, and where an entry of a list begins, a line is meant.
-            if !line.ends_with(':') && !(next.starts_with("    ") && next.contains(": ")) {
+            if !(line.ends_with(':') || next.starts_with("    ") && next.contains(": ")) {
                 found.push(format!("{}: {line}", command.get_name()));
             }
         }
