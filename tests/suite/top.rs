@@ -7,7 +7,7 @@ use notifyctl::model::{Reason, Status, Verdict};
 
 use crate::support::Sandbox;
 use crate::support::daemon::until;
-use crate::support::queue::{Queue, now};
+use crate::support::queue::{Queue, now, plain};
 
 /// A terminal on which `top` runs; its server ends with it.
 struct Terminal<'a> {
@@ -81,7 +81,7 @@ fn everything_is_seen_on_a_small_and_on_a_large_terminal_and_changes_as_it_happe
     let (mut queue, dead) = busy(&sandbox);
     for (name, size) in [("small", ("80", "24")), ("large", ("140", "40"))] {
         let terminal = Terminal::start(&sandbox, name, size, "NO_COLOR=1");
-        let screen = terminal.shows("Latest dead");
+        let screen = terminal.shows("q quit");
         for text in ["outbox", "relay", "paused", "sent/s", "no daemon and no pass", "q quit"] {
             assert!(screen.contains(text), "{text}: {screen}");
         }
@@ -114,19 +114,29 @@ fn everything_is_seen_on_a_small_and_on_a_large_terminal_and_changes_as_it_happe
 #[test]
 fn with_little_room_the_channels_stay() {
     let sandbox = Sandbox::new();
-    let (_queue, dead) = busy(&sandbox);
+    let (mut queue, _) = busy(&sandbox);
+    // A number that is cut off would be another one.
+    let long_ago = now().minus(Duration::from_secs(41 * 60 + 14));
+    queue.hand.store.enqueue(long_ago, now(), &[plain("outbox", "ann@example.org")]).expect("enqueue");
+    let store = rusqlite::Connection::open(sandbox.db()).expect("open");
+    let set = "UPDATE sqlite_sequence SET seq = 123456780 WHERE name = 'notifications'";
+    store.execute(set, []).expect("many were enqueued");
+    let dead = queue.at(Status::Dead, "outbox");
     let terminal = Terminal::start(&sandbox, "middling", ("60", "15"), "NO_COLOR=1");
-    let screen = terminal.shows("Latest dead");
+    // The last line is written last.
+    let screen = terminal.shows("? help");
     let row = |screen: &str, name: &str, state: &str| {
         assert!(screen.lines().any(|line| line.contains(name) && line.contains(state)), "{name}: {screen}");
     };
     row(&screen, "│channel ", " pending ");
     row(&screen, "│outbox ", " ready");
     row(&screen, "│relay ", " paused ");
-    row(&screen, &dead[1].to_string(), "recipient_rej");
+    row(&screen, "│outbox ", " 41 m ");
+    row(&screen, &format!("│{dead} "), "recipient_rej");
+    assert_eq!(dead, 123_456_781);
     assert!(screen.contains("? help") && !screen.contains("sent/s"), "{screen}");
     let terminal = Terminal::start(&sandbox, "little", ("40", "9"), "NO_COLOR=1");
-    let screen = terminal.shows("relay");
+    let screen = terminal.shows("? help");
     row(&screen, "│relay ", " paused ");
     row(&screen, "│outbox ", " ready");
 }

@@ -174,39 +174,53 @@ impl Scene<'_> {
                 _ => true,
             })
             .collect();
-        let right = |text: String| Line::from(text).alignment(Alignment::Right);
-        let rows = status.channels.iter().filter(|(name, _)| self.view.shows(name)).map(|(name, channel)| {
-            let mut cells = vec![Cell::from(one_line(name))];
-            for which in &counted {
-                let n = channel.counts.of(*which);
-                let paint = if n == 0 { Paint::Dim } else { Paint::of(*which) };
-                cells.push(Cell::from(right(count(n))).style(self.style(paint)));
+        let mut names = vec!["channel".to_owned()];
+        names.extend(counted.iter().map(ToString::to_string));
+        if area.width >= ROOMY {
+            names.push("sent/s".to_owned());
+        }
+        names.extend(["due for", "state"].map(str::to_owned));
+        let lines: Vec<Vec<_>> = status
+            .channels
+            .iter()
+            .filter(|(name, _)| self.view.shows(name))
+            .map(|(name, channel)| {
+                let mut cells = vec![(Paint::Plain, one_line(name))];
+                for which in &counted {
+                    let n = channel.counts.of(*which);
+                    cells.push((if n == 0 { Paint::Dim } else { Paint::of(*which) }, count(n)));
+                }
+                if area.width >= ROOMY {
+                    let rate = self.source.history.rate(Kind::Sent, STEPS, |one| one == name);
+                    cells.push((Paint::Plain, format!("{rate:.1}")));
+                }
+                let due = channel.oldest_due_at.map(|at| units::span(self.now.since(at)));
+                cells.extend([(Paint::Plain, due.unwrap_or_default()), self.state(channel)]);
+                cells
+            })
+            .collect();
+        // The name goes last: without it the row says nothing. A number that is cut off would be another one.
+        let last = names.len() - 1;
+        let widths = (0..=last).map(|n| match n {
+            0 => Constraint::Min(10),
+            n if n == last => Constraint::Min(16),
+            n => {
+                let cells = lines.iter().map(|cells| cells[n].1.len());
+                Constraint::Length(cells.chain([names[n].len()]).max().unwrap_or(0) as u16)
             }
-            if area.width >= ROOMY {
-                let rate = self.source.history.rate(Kind::Sent, STEPS, |one| one == name);
-                cells.push(Cell::from(right(format!("{rate:.1}"))));
-            }
-            let due = channel.oldest_due_at.map(|at| units::span(self.now.since(at))).unwrap_or_default();
-            cells.push(Cell::from(right(due)));
-            let (paint, state) = self.state(channel);
-            cells.push(Cell::from(state).style(self.style(paint)));
-            Row::new(cells)
         });
-        // The name goes last: without it the row says nothing.
-        let mut widths = vec![Constraint::Min(10)];
-        let (counts, rates) = if area.width >= WIDE { (9, 7) } else { (7, 6) };
-        widths.extend(counted.iter().map(|_| Constraint::Length(counts)));
-        if area.width >= ROOMY {
-            widths.push(Constraint::Length(rates));
-        }
-        widths.extend([Constraint::Length(rates + 2), Constraint::Min(16)]);
-        let mut names = vec![Cell::from("channel")];
-        names.extend(counted.iter().map(|which| Cell::from(right(which.to_string()))));
-        if area.width >= ROOMY {
-            names.push(Cell::from(right("sent/s".into())));
-        }
-        names.extend([Cell::from(right("due for".into())), Cell::from("state")]);
-        let header = Row::new(names).style(self.style(Paint::Dim));
+        let widths: Vec<_> = widths.collect();
+        let aligned = |n: usize, text: String| {
+            let line = Line::from(text);
+            if n == 0 || n == last { line } else { line.alignment(Alignment::Right) }
+        };
+        let rows = lines.into_iter().map(|cells| {
+            let cells = cells.into_iter().enumerate();
+            Row::new(cells.map(|(n, (paint, text))| Cell::from(aligned(n, text)).style(self.style(paint))))
+        });
+        let rows: Vec<_> = rows.collect();
+        let header = Row::new(names.into_iter().enumerate().map(|(n, name)| Cell::from(aligned(n, name))));
+        let header = header.style(self.style(Paint::Dim));
         let table =
             Table::new(rows, widths).header(header).block(self.block(Pane::Channels, " Channels ".into()));
         self.table(frame, area, Pane::Channels, table);
@@ -252,8 +266,10 @@ impl Scene<'_> {
                     .style(self.style(Paint::Bad)),
             ])
         });
+        // An id that is cut off would be another one's.
+        let ids = shown.iter().map(|(row, _)| row.id.to_string().len()).max().unwrap_or(0);
         let widths = [
-            Constraint::Length(if area.width >= WIDE { 9 } else { 6 }),
+            Constraint::Length(ids.max(if area.width >= WIDE { 9 } else { 6 }) as u16),
             Constraint::Length(if area.width >= WIDE { 13 } else { 9 }),
             Constraint::Length(10),
             Constraint::Fill(2),
