@@ -35,9 +35,8 @@ pub(super) async fn keep(store: &Handle, backup: &Backup, now: Timestamp) -> Res
     let made = to.clone();
     store.call(move |store| store.backup(&made)).await??;
     log::info!(target: LOG_TARGET, file = to.display().to_string().as_str(); "maintenance: made a backup");
-    let whole = Found::read(&backup.to).map_err(failed)?.whole;
-    let old = whole.len().saturating_sub(backup.keep);
-    remove(&whole[..old].iter().map(|(_, path)| path.clone()).collect::<Vec<_>>()).map_err(failed)
+    let found = Found::read(&backup.to).map_err(failed)?;
+    remove(&found.too_many(backup.keep, now)).map_err(failed)
 }
 
 /// What lies in the folder and is ours.
@@ -70,10 +69,17 @@ impl Found {
         Ok(found)
     }
 
-    /// Now where there is none; a copy of a moment that lies ahead means that the clock was set back.
+    /// Now where there is none. A copy of a moment that lies ahead was made before the clock was set back: it does not say when.
     fn next_due(&self, backup: &Backup, now: Timestamp) -> Timestamp {
-        let Some((newest, _)) = self.whole.last() else { return now };
-        units::instant(&backup.at.to_string(), (*newest).min(now), &Local).unwrap_or(now)
+        let Some((newest, _)) = self.whole.iter().rfind(|(at, _)| *at <= now) else { return now };
+        units::instant(&backup.at.to_string(), *newest, &Local).unwrap_or(now)
+    }
+
+    /// Those that go so that `keep` stay: first what was made before the clock was set back, then the oldest.
+    fn too_many(mut self, keep: usize, now: Timestamp) -> Vec<PathBuf> {
+        self.whole.sort_by_key(|(at, _)| (*at <= now, *at));
+        let old = self.whole.len().saturating_sub(keep);
+        self.whole.drain(..old).map(|(_, path)| path).collect()
     }
 }
 
@@ -120,6 +126,22 @@ mod tests {
         assert_eq!(Found::default().next_due(&backup, now), now);
         assert!(after(now.0 - 2 * 86_400_000).next_due(&backup, now) <= now);
         assert!(after(now.0).next_due(&backup, now) > now);
-        assert!(after(now.0 + 86_400_000 * 400).next_due(&backup, now) <= Timestamp(now.0 + 2 * 86_400_000));
+        assert_eq!(after(now.0 + 86_400_000 * 400).next_due(&backup, now), now, "the clock was set back");
+    }
+
+    #[test]
+    fn of_those_made_before_the_clock_was_set_back_none_displaces_a_new_one() {
+        let now = Timestamp(1_795_221_000_000);
+        let copies = [-2, -1, 0, 300, 301]
+            .map(|day: i64| (Timestamp(now.0 + day * 86_400_000), PathBuf::from(day.to_string())));
+        let gone = |keep| {
+            let found = Found { whole: copies.to_vec(), partial: Vec::new() };
+            let gone = found.too_many(keep, now);
+            gone.iter().map(|path| path.to_str().unwrap().parse().unwrap()).collect::<Vec<i64>>()
+        };
+        assert_eq!(gone(1), [300, 301, -2, -1]);
+        assert_eq!(gone(2), [300, 301, -2]);
+        assert_eq!(gone(4), [300]);
+        assert!(gone(7).is_empty());
     }
 }

@@ -122,6 +122,11 @@ async fn tidy_up(store: &Handle, duties: &Duties) -> Result<u64, Error> {
     let Some(turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
     let now = SystemClock.now();
     let removed = match turn.done_at() {
+        // The clock was set back since: by its old time nothing would be due for as long as it was ahead.
+        Some(done) if done > now => {
+            turn.done(now)?;
+            0
+        }
         Some(done) if next_due(&duties.retention, done, now) > now => 0,
         Some(_) => {
             let removed = remove(store, &duties.retention, now).await?;
@@ -160,8 +165,8 @@ async fn remove(store: &Handle, retention: &Retention, now: Timestamp) -> Result
     Ok(removed)
 }
 
-/// When it is to be done next, after it was `done`. One that lies ahead means that the clock was set back.
+/// When it is to be done next, after it was `done`.
 fn next_due(retention: &Retention, done: Timestamp, now: Timestamp) -> Timestamp {
     let text = retention.at.to_string();
-    units::instant(&text, done.min(now), &Local).unwrap_or(now)
+    units::instant(&text, done, &Local).unwrap_or(now)
 }

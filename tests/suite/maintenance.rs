@@ -117,6 +117,31 @@ fn copies_are_made_whole_once_a_day_and_the_oldest_ones_go() {
     assert_eq!(found, 1);
 }
 
+/// A clock that was years ahead (a battery that is empty, a machine that was moved) and is right again.
+#[test]
+fn what_is_done_once_a_day_goes_on_when_the_clock_is_set_back() {
+    const DAY: i64 = 86_400;
+    let sandbox = Sandbox::new();
+    let to = sandbox.path().join("copies");
+    let backup = format!("[backup]\nto = \"{}\"\nkeep = 2\n", to.display());
+    sandbox.configure(&format!("[daemon]\nroles = \"maintenance\"\n{backup}{}", running("run", "exit 0")));
+    enqueue(&sandbox, "run");
+    let now = 1_806_000_000; // 2027-03-25 18:40 UTC
+    let ahead = now + 3_650 * DAY;
+    look_at(&sandbox, "UTC", ahead);
+    look_at(&sandbox, "UTC", ahead + DAY);
+    assert!(done(&sandbox) > ahead && names(&to).len() == 2);
+
+    look_at(&sandbox, "UTC", now);
+    assert!((now..now + 30).contains(&done(&sandbox)), "{}", done(&sandbox));
+    let copies = names(&to);
+    assert!(copies.len() == 2 && copies[0].contains("20270325T"), "{copies:?}");
+    look_at(&sandbox, "UTC", now + DAY);
+    assert!(done(&sandbox) >= now + DAY, "{}", done(&sandbox));
+    let copies = names(&to);
+    assert!(copies[0].contains("20270325T") && copies[1].contains("20270326T"), "{copies:?}");
+}
+
 #[test]
 fn a_copy_of_a_store_that_is_written_all_the_time_is_whole_and_delays_nobody() {
     // Beyond what any write waits for, on a machine that has better things to do.
