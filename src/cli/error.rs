@@ -130,6 +130,10 @@ impl From<store::Error> for Error {
                 Exit::NoInput,
                 "`notifyctl enqueue` makes it; `notifyctl config show` says where it is looked for",
             ),
+            ErrorKind::Moved => (
+                Exit::TempFail,
+                "started again, notifyctl takes the store that is there; stop it before you put another one in its place",
+            ),
             ErrorKind::Permission => (
                 Exit::NoPerm,
                 "run notifyctl as the user who owns the store, give it to the one who shall (chown -R), or set store.url to a place of your own",

@@ -38,6 +38,7 @@ impl Severity {
             ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Io | ErrorKind::Permission => Self::Grave,
             ErrorKind::Corrupt => Self::Damage,
             ErrorKind::Missing
+            | ErrorKind::Moved
             | ErrorKind::NotAStore
             | ErrorKind::Newer
             | ErrorKind::Older

@@ -161,6 +161,10 @@ impl From<store::Error> for Problem {
                 log::error!(target: LOG_TARGET, "{error}");
                 Self::later("the store's disk is full", 30)
             }
+            ErrorKind::Moved => {
+                log::error!(target: LOG_TARGET, "{error}");
+                Self::later("the store is not where it was; notifyctl has to be started again", 10)
+            }
             _ => {
                 log::error!(target: LOG_TARGET, "{error}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR).detail("the store failed; the log says why")

@@ -30,6 +30,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// There is no such file or directory.
     Missing,
+    /// The file that was opened was moved or removed since; another one may have its name.
+    Moved,
     /// We may not.
     Permission,
     /// The file is something else than a store of ours.

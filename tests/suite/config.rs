@@ -159,7 +159,7 @@ fn a_file_that_may_not_be_read_is_an_error_and_not_passed_over() {
 }
 
 /// The same command without root's leave to read everything, if it is root who runs the tests.
-fn powerless(command: Command) -> Command {
+pub fn powerless(command: Command) -> Command {
     if !rustix::process::geteuid().is_root() {
         return command;
     }

@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use crate::config::powerless;
 use crate::support::Sandbox;
 use crate::support::daemon::until;
 
@@ -68,6 +69,21 @@ fn a_store_on_anothers_lock_is_busy_and_nothing_is_enqueued() {
     assert!(output.stdout.is_empty(), "no id was promised");
     drop(other);
     assert_eq!(sandbox.ok(&["list", "--json"]).lines().count(), 1);
+}
+
+#[test]
+fn a_store_of_somebody_else_is_said_to_be_so() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["enqueue", "--to", "a@example.org", "hello"]);
+    std::fs::set_permissions(sandbox.db(), std::fs::Permissions::from_mode(0o000)).expect("take it away");
+    for (command, code) in [("status", 77), ("check", 3)] {
+        let mut looks = sandbox.notifyctl();
+        looks.arg(command);
+        let output = powerless(looks).output().expect("run");
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("permission denied"), "{said}");
+    }
 }
 
 #[test]

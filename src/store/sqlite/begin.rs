@@ -10,6 +10,7 @@ impl Sqlite {
     /// Begins a write. SQLite's own waiting sleeps ever longer, which starves the unlucky; ours stays short, is
     /// spread, and knows a line.
     pub(super) fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
+        self.place.refuse_moved(&self.path)?;
         self.connection.busy_timeout(Duration::ZERO)?;
         self.line.give_way();
         let started = Instant::now();

@@ -18,6 +18,7 @@ pub(super) fn failure(doing: &'static str, path: &Path, error: &rusqlite::Error)
     let what = match kind {
         ErrorKind::Busy => "another process is writing to it".into(),
         ErrorKind::Full => "no space left".into(),
+        ErrorKind::Moved => "it was moved or removed, or replaced by another one, while it was open".into(),
         ErrorKind::NotAStore => "it is not a SQLite database".into(),
         ErrorKind::ReadOnly => "it cannot be written".into(),
         ErrorKind::Io if is_read_only(error) => "it could not be opened for writing".into(),
@@ -42,6 +43,9 @@ fn is_read_only(error: &rusqlite::Error) -> bool {
 
 /// What the code means, and where SQLite's answer is not the whole of it, what the file system says.
 fn kind_of(error: &rusqlite::Error, path: &Path) -> ErrorKind {
+    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED) {
+        return ErrorKind::Moved;
+    }
     // A file that cannot be opened for writing is opened for reading, whatever the reason was.
     if is_read_only(error) && access(path, Access::WRITE_OK).is_ok() {
         return ErrorKind::Io;

@@ -24,6 +24,7 @@ mod migrate;
 mod open;
 mod orphans;
 mod owner;
+mod place;
 mod purge;
 mod read;
 mod room;
@@ -64,6 +65,7 @@ const LOG_TARGET: &str = "notifyctl::store";
 pub struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    place: place::Place,
     busy_timeout: Duration,
     line: line::Line,
     limit: limit::Limit,
@@ -86,6 +88,7 @@ impl Sqlite {
         let line = line::Line::before(&path);
         Ok(Self {
             connection,
+            place: place::Place::of(&path),
             path,
             busy_timeout,
             line,
@@ -144,7 +147,7 @@ impl Sqlite {
 
     /// Whether, closed as the last one, it takes the log away.
     fn moves_its_log(&self) -> bool {
-        self.harm.may_be_torn() || wal::is_long(&self.path)
+        !self.place.is_moved(&self.path) && (self.harm.may_be_torn() || wal::is_long(&self.path))
     }
 
     /// Begins the log anew if it is too long: for who commits hundreds of times.
@@ -217,7 +220,7 @@ impl Reader for Sqlite {
     }
 
     fn version(&self) -> Result<u64> {
-        self.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
+        self.read_here(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
 
     fn events(&self, after: Cursor, filter: &EventFilter, limit: usize) -> Result<Events> {
@@ -408,7 +411,7 @@ impl Writer for Sqlite {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
-        self.read(wal::checkpoint)
+        self.read_here(wal::checkpoint)
     }
 
     fn prove(&mut self) -> Result<()> {

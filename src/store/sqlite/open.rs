@@ -219,7 +219,11 @@ fn connect(path: &Path, patience: Duration, access: Access) -> Result<Connection
         Some(rusqlite::ErrorCode::CannotOpen) => {
             match OpenOptions::new().read(true).open(path.parent().unwrap_or(path)) {
                 Err(io) => io_failure("open database", path, &io),
-                Ok(_) => failure("open database", path, error),
+                // The file itself is not opened: to close it would cost this process the locks of its other connections.
+                Ok(_) => match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+                    Err(io) => io_failure("open database", path, &io.into()),
+                    Ok(()) => failure("open database", path, error),
+                },
             }
         }
         _ => failure("open database", path, error),
