@@ -1,6 +1,7 @@
 //! `notifyctl daemon`: take requests and deliver at once, for as long as it runs.
 
 use std::io;
+use std::sync::Arc;
 
 use super::{Context, Error, Exit};
 use crate::config::Config;
@@ -25,8 +26,8 @@ use crate::{daemon, http};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 a signal ended it, and everything is settled; 74 the store failed; 75 the store \
-        is busy, unreachable or full, somebody else listens where it should, or its address is not there; 77 it may \
-        not listen there, or not use the store; 78 the configuration cannot be used."
+        is busy, unreachable, full or not where it was, somebody else listens where it should, or its address is not \
+        there; 77 it may not listen there, or not use the store; 78 the configuration cannot be used."
 )]
 pub struct DaemonArgs {}
 
@@ -36,7 +37,7 @@ pub fn run(context: &mut Context, DaemonArgs {}: DaemonArgs) -> Result<Exit, Err
     let handed = http::Handed::take().map_err(|error| not_heard(&error))?;
     let file = context.global.config.clone();
     let config = context.config()?.clone();
-    daemon::run(config, handed, &(Box::new(move || Config::load(file.as_deref())) as daemon::Reload))?;
+    daemon::run(config, handed, Arc::new(move || Config::load(file.as_deref())))?;
     Ok(Exit::Ok)
 }
 

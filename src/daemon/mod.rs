@@ -22,23 +22,27 @@ mod error;
 pub mod lanes;
 mod maintenance;
 mod manager;
+mod reload;
 mod sender;
 mod signals;
 mod web;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::Error;
+pub use reload::Reload;
 pub use web::rules;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
 use crate::http::{Handed, Metrics, Server};
-use crate::store::{self, Access, Handle, Worker};
+use crate::store::{self, Access, ErrorKind, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
+use reload::{New, Reading};
 use sender::Runs;
 use signals::{Signal, Signals};
 use web::Wake;
@@ -49,9 +53,6 @@ pub const LOG_TARGET: &str = "notifyctl::daemon";
 /// How long a sign of life holds that no sender gives.
 const PRESENCE: Duration = delivery::BEAT.saturating_mul(6);
 
-/// Reads the configuration again; the error is for people.
-pub type Reload = Box<dyn Fn() -> Result<Config, crate::config::Error>>;
-
 /// Runs the roles of `config` until a signal ends them.
 ///
 /// Everything that was begun has ended and is settled when this returns `Ok`.
@@ -59,7 +60,7 @@ pub type Reload = Box<dyn Fn() -> Result<Config, crate::config::Error>>;
 /// # Errors
 /// When nothing can begin (no channel can be built, the store cannot be opened), or when the store fails in a
 /// way that time does not cure. A service manager starts it again.
-pub fn run(config: Config, handed: Handed, reload: &Reload) -> Result<(), Error> {
+pub fn run(config: Config, handed: Handed, reload: Reload) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -141,14 +142,22 @@ impl Daemon {
         self.runs.begin(&self.store, lanes, self.config.daemon.drain, &self.manager, &self.wake).await
     }
 
-    async fn conduct(mut self, reload: &Reload) -> Result<(), Error> {
+    async fn conduct(mut self, reload: Reload) -> Result<(), Error> {
         let mut alive = tokio::time::interval(delivery::BEAT);
+        let mut reading = Reading::by(reload);
+        let mut moved = pin!(moved(self.store.clone()));
         loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
-                    Signal::Reload => self.reload(reload).await,
+                    Signal::Reload => {
+                        self.manager.reloading();
+                        reading.begin(self.runs.sends());
+                    }
                     Signal::Stop(name) => return self.stop(name).await,
                 },
+                new = reading.done() => self.reload(new).await,
+                // Its sender meets the same, and says what it had under way.
+                error = &mut moved, if !self.runs.sends() => return Err(Error::Store(error)),
                 (claims, ended) = self.runs.ended() => match ended {
                     Err(error) if claims => return Err(Error::Delivery(error)),
                     // It stood still for longer than its lease (a machine that slept): others may have taken over.
@@ -169,34 +178,21 @@ impl Daemon {
     }
 
     /// Takes a new configuration, or keeps the old one and says why.
-    async fn reload(&mut self, reload: &Reload) {
-        self.manager.reloading();
-        match self.take(reload).await {
+    async fn reload(&mut self, new: Result<New, String>) {
+        let taken = match new {
+            Ok(new) => self.take(new).await,
+            Err(why) => Err(why),
+        };
+        match taken {
             Ok(()) => log::info!(target: LOG_TARGET, "reloaded"),
             Err(why) => log::error!(target: LOG_TARGET, "reload refused, the old configuration holds: {why}"),
         }
         self.manager.ready(&format!("running: {}", self.config.daemon.roles_text()));
     }
 
-    async fn take(&mut self, reload: &Reload) -> Result<(), String> {
-        let new = reload().map_err(|error| error.to_string())?;
-        for (what, changed) in [
-            ("[store]", new.store != self.config.store),
-            ("[http]", new.http != self.config.http),
-            ("[log]", new.log != self.config.log),
-            // Secrets that stand in the file itself are not compared: they are not shown either.
-            ("[cache]", format!("{:?}", new.cache) != format!("{:?}", self.config.cache)),
-            ("[daemon] roles", new.daemon.roles != self.config.daemon.roles),
-        ] {
-            if changed {
-                return Err(format!("{what} has changed, which only a restart takes up"));
-            }
-        }
+    async fn take(&mut self, New { config: new, lanes }: New) -> Result<(), String> {
+        reload::refuse_unfit(&self.config, &new)?;
         if self.runs.sends() {
-            let (lanes, unfit) = lanes::build(new.channels.clone());
-            if let Some(error) = unfit.first() {
-                return Err(error.to_string());
-            }
             let begun =
                 self.runs.begin(&self.store, lanes, new.daemon.drain, &self.manager, &self.wake).await;
             begun.map_err(|error| error.to_string())?;
@@ -239,6 +235,18 @@ impl Daemon {
         }
         log::info!(target: LOG_TARGET, signal; "ended");
         outcome
+    }
+}
+
+/// Comes back when the store is not where it was opened any more: what is taken from then on, nobody finds again.
+async fn moved(store: Handle) -> store::Error {
+    loop {
+        tokio::time::sleep(delivery::BEAT).await;
+        if let Ok(Err(error)) = store.call(|store| store.version()).await
+            && error.kind == ErrorKind::Moved
+        {
+            return error;
+        }
     }
 }
 

@@ -184,6 +184,104 @@ fn a_reload_takes_what_can_be_used_and_keeps_the_old_where_it_cannot() {
 }
 
 #[test]
+fn a_reload_that_waits_for_a_command_keeps_nobody_who_sends_waiting_and_no_signal() {
+    let sandbox = sandbox(&running("run", "exit 0"));
+    let (asked, go_on) = (sandbox.path().join("asked"), sandbox.path().join("go-on"));
+    let slow = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", asked.display(), go_on.display());
+    let secret = format!(
+        "{}[channels.hook]\nkind = \"webhook\"\nurl_command = [\"/bin/sh\", \"-c\", '{slow}; echo http://127.0.0.1:9/']\n",
+        running("run", "exit 0")
+    );
+    let daemon = Daemon::start(&sandbox);
+    sandbox.configure(&secret);
+    daemon.signal("-HUP");
+    daemon.hears("RELOADING=1");
+    until("the command runs", || asked.exists());
+    let id = enqueue(&sandbox, "run");
+    until("sent meanwhile", || status_of(&sandbox, &id) == "sent");
+    let said = log(&sandbox);
+    assert!(!said.contains("reloaded") && !said.contains("reload refused"), "{said}");
+
+    // What came meanwhile is not forgotten, and it is the last one that holds.
+    sandbox.configure(&running("last", "exit 0"));
+    daemon.signal("-HUP");
+    daemon.hears("RELOADING=1");
+    std::fs::write(&go_on, "").expect("let it go on");
+    until("reloaded", || log(&sandbox).contains("reloaded"));
+    let id = enqueue(&sandbox, "last");
+    until("sent on the last one", || status_of(&sandbox, &id) == "sent");
+
+    [&asked, &go_on].iter().for_each(|file| std::fs::remove_file(file).expect("once more"));
+    sandbox.configure(&secret);
+    daemon.signal("-HUP");
+    until("the command runs again", || asked.exists());
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    assert!(!log(&sandbox).contains("reload refused"), "it has waited: {}", log(&sandbox));
+}
+
+#[test]
+fn a_reload_without_the_file_that_holds_is_refused() {
+    let sandbox = sandbox("");
+    let file = sandbox.path().join(".config/notifyctl/notifyctl.toml");
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("make it");
+    std::fs::write(&file, running("run", "exit 0")).expect("write it");
+    let store = format!("sqlite://{}", sandbox.db().display());
+    let unnamed = [("NOTIFYCTL_CONFIG", ""), ("NOTIFYCTL_STORE__URL", &*store)];
+    let daemon = Daemon::start_with(&sandbox, &unnamed);
+    std::fs::rename(&file, sandbox.path().join("away")).expect("take it away");
+    daemon.signal("-HUP");
+    daemon.hears("RELOADING=1");
+    daemon.hears("READY=1");
+    let said = log(&sandbox);
+    let why = format!("{} is not there any more", file.display());
+    assert!(
+        said.lines().last().is_some_and(|line| line.contains("reload refused") && line.contains(&why)),
+        "{said}"
+    );
+    sandbox.configure(&running("run", "exit 0"));
+    let id = enqueue(&sandbox, "run");
+    until("sent as before", || status_of(&sandbox, &id) == "sent");
+}
+
+/// As after a restore that forgot the daemon. One that only takes requests looks every ten seconds.
+#[test]
+fn a_store_that_is_replaced_takes_nothing_more_and_the_daemon_ends_for_the_other_one() {
+    for roles in [r#"["http"]"#, r#"["http", "sender", "maintenance"]"#] {
+        let sandbox = sandbox("");
+        let socket = sandbox.path().join("socket");
+        let run = running("run", "exit 0");
+        let config = format!("[daemon]\nroles = {roles}\n[http]\nsocket = \"{}\"\n", socket.display());
+        sandbox.configure(&format!("{config}{run}"));
+        let daemon = Daemon::start(&sandbox);
+        let posted = || {
+            let mut curl = std::process::Command::new("curl");
+            curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket"]).arg(&socket);
+            curl.args(["-H", "content-type: application/json"]);
+            curl.args(["-d", r#"{"channel": "run", "to": "ops", "message": "hello"}"#]);
+            let output = curl.arg("http://localhost/v1/notifications").output().expect("run curl");
+            String::from_utf8(output.stdout).expect("digits")
+        };
+        assert_eq!(posted(), "202");
+        let folder = sandbox.db().parent().expect("a folder").to_owned();
+        std::fs::rename(&folder, sandbox.path().join("away")).expect("take it away");
+        // Refused while it is there, and by nobody when it has ended.
+        assert!(["503", "000"].contains(&&*posted()));
+        let id = enqueue(&sandbox, "run");
+        assert!(["503", "000"].contains(&&*posted()));
+        assert_eq!(daemon.ended(), Some(75));
+        let said = log(&sandbox);
+        assert!(said.contains("ended: ") && said.contains("moved or removed"), "{said}");
+
+        sandbox.configure(&run);
+        let daemon = Daemon::start(&sandbox);
+        until("sent from the one that is there", || status_of(&sandbox, &id) == "sent");
+        daemon.signal("-TERM");
+        assert_eq!(daemon.ended(), Some(0));
+    }
+}
+
+#[test]
 fn what_its_retention_has_run_out_for_goes_and_the_rest_stays() {
     let sandbox = sandbox("");
     let config = |retention: &str| format!("[retention]\n{retention}{}", running("run", "exit 0"));

@@ -85,13 +85,12 @@ impl Sqlite {
     pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
         let path = open::behind_links(path);
         let connection = open::open(&path, busy_timeout, access, now)?;
-        let line = line::Line::before(&path);
         Ok(Self {
             connection,
             place: place::Place::of(&path),
+            line: line::Line::before(&path),
             path,
             busy_timeout,
-            line,
             limit: limit::Limit::default(),
             workers: Vec::new(),
             room: Room::default(),
