@@ -164,7 +164,7 @@ fn a_reload_takes_what_can_be_used_and_keeps_the_old_where_it_cannot() {
     for (wrong, why) in [
         ("[channels.run]\nkind = \"carrier pigeon\"\n", "carrier pigeon"),
         ("[channels.run]\nkind = \"webhook\"\nurl_file = \"/nowhere\"\n", "/nowhere"),
-        ("[daemon]\nroles = \"maintenance\"\n", "needs a restart"),
+        ("[daemon]\nroles = \"maintenance\"\n", "only a restart"),
     ] {
         sandbox.configure(wrong);
         daemon.signal("-HUP");
