@@ -108,7 +108,15 @@ impl Daemon {
         // Before anything is sent: where nobody can listen, nothing is half begun.
         let http = match config.daemon.roles.contains(&Role::Http) {
             true => Some(web::start(&config, &store, handed, &metrics)?),
-            false => None,
+            false => {
+                if !handed.is_empty() {
+                    log::warn!(
+                        target: LOG_TARGET,
+                        "sockets were handed over ($LISTEN_FDS), and nobody answers there: the role http is off"
+                    );
+                }
+                None
+            }
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);
         let mut daemon = Self { config, store, signals, runs, presence, maintenance, http, wake, manager };

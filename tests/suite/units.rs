@@ -171,6 +171,23 @@ fn supervisor_keeps_the_daemon_alive_and_nothing_is_lost() {
 /// A daemon that is started by the first connection; ended when dropped.
 struct Activated(Child);
 
+impl Activated {
+    fn by(sandbox: &Sandbox, port: u16, socket: &Path) -> Self {
+        let mut command = Command::new("systemd-socket-activate");
+        command
+            .arg(format!("--listen=127.0.0.1:{port}"))
+            .arg(format!("--listen={}", socket.display()))
+            .arg(format!("--setenv=NOTIFYCTL_CONFIG={}/notifyctl.toml", sandbox.path().display()))
+            .args([env!("CARGO_BIN_EXE_notifyctl"), "daemon"])
+            .env("HOME", sandbox.path())
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(sandbox.path().join("log")).expect("make the log"));
+        let activated = Self(command.spawn().expect("run systemd-socket-activate"));
+        until("systemd listens", || socket.exists());
+        activated
+    }
+}
+
 impl Drop for Activated {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
@@ -189,17 +206,7 @@ fn sockets_that_systemd_listens_on_are_taken_over_and_who_came_before_is_answere
     ));
     let port = free_port();
     let socket = sandbox.path().join("handed.sock");
-    let mut command = Command::new("systemd-socket-activate");
-    command
-        .arg(format!("--listen=127.0.0.1:{port}"))
-        .arg(format!("--listen={}", socket.display()))
-        .arg(format!("--setenv=NOTIFYCTL_CONFIG={}/notifyctl.toml", sandbox.path().display()))
-        .args([env!("CARGO_BIN_EXE_notifyctl"), "daemon"])
-        .env("HOME", sandbox.path())
-        .stdin(Stdio::null())
-        .stderr(fs::File::create(sandbox.path().join("log")).expect("make the log"));
-    let daemon = Activated(command.spawn().expect("run systemd-socket-activate"));
-    until("systemd listens", || socket.exists());
+    let daemon = Activated::by(&sandbox, port, &socket);
     let post = |args: &[&str]| {
         let output = Command::new("curl")
             .args(["-s", "--max-time", "30", "-o", "/dev/null", "-w", "%{http_code}"])
@@ -220,4 +227,15 @@ fn sockets_that_systemd_listens_on_are_taken_over_and_who_came_before_is_answere
     // It is not ours to take away.
     assert!(socket.exists());
     assert_eq!(sandbox.accepted(), 2);
+}
+
+#[test]
+fn sockets_for_which_there_is_no_role_are_told_of() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[daemon]\nroles = \"sender\"\n");
+    let port = free_port();
+    let _daemon = Activated::by(&sandbox, port, &sandbox.path().join("handed.sock"));
+    let _nobody_answers = std::net::TcpStream::connect(("127.0.0.1", port)).expect("systemd listens");
+    let log = || fs::read_to_string(sandbox.path().join("log")).expect("the log");
+    until("the daemon says so", || log().contains("nobody answers there: the role http is off"));
 }
