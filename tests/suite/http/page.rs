@@ -17,10 +17,12 @@ const HOSTILE: &str =
 /// A daemon that accepts and shows, with a channel whose attempts all end well and one on which none does.
 fn ground(http: &str) -> Ground {
     let sandbox = Sandbox::new();
+    let slow = sandbox.path().join("slow");
+    let slow = format!("[channels.slow]\nkind = \"file\"\npath = \"{}\"\nrate = \"1/1h\"\n", slow.display());
     let broken = "[channels.broken]\nkind = \"exec\"\nto = \"ops\"\n\
         command = [\"/bin/sh\", \"-c\", \"echo 'no such room: <b>lobby</b>' >&2; exit 67\"]\n\
         [daemon]\nroles = \"http\"\n";
-    sandbox.configure(&(config(&sandbox, http) + broken));
+    sandbox.configure(&(config(&sandbox, http) + &slow + broken));
     let daemon = Daemon::start(&sandbox);
     Ground { sandbox, daemon }
 }
@@ -116,6 +118,19 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     // Four, a thousand, and this one.
     page.shows("#tiles a[data-status=sent]", "1,005");
     assert_eq!(counts(&mut page), counted(sandbox));
+    // One of two, for this hour.
+    sandbox.ok(&[
+        "enqueue",
+        "--channel",
+        "slow",
+        "--to",
+        "anna@example.org",
+        "--to",
+        "paul@example.org",
+        "x",
+    ]);
+    sandbox.ok(&["send-pending", "--channel", "slow"]);
+    page.shows("#channels", "1 of 1/1h, free in");
     sandbox.ok(&["channel", "hold", "run", "--reason", "the <i>cable</i> is cut"]);
     page.shows("#channels", "the <i>cable</i> is cut");
     page.shows("#notices", "held: run");
@@ -166,6 +181,8 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     page.click("header .name");
     page.shows("#happens", "held");
     page.shows("#chart-words", "1 on run");
+    // However short the history is.
+    assert_eq!(page.run("document.querySelector('#chart .uplot').dataset.seconds"), "600");
     assert_eq!(page.run("document.querySelectorAll('#chart canvas').length"), 1);
     assert_eq!(page.run("window.mark"), "as it was");
     is_sound(&mut page, &ground);
@@ -201,6 +218,7 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     page.shows("#live", "live");
     page.shows("#happens", "***@example.org");
     page.shows("#masked", "lacks the scope personal");
+    page.shows("#facts", "all that waits is due");
     // Refused ones are told by the browser; what was given is not.
     let (troubles, hosts) = page.heard();
     assert!(troubles.iter().all(|it| it.contains("401") || it.contains("403")), "{troubles:?}");
@@ -232,6 +250,9 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     page.click("#forget");
     page.shows("#token-why", "forgotten");
     assert_eq!(page.run("sessionStorage.length"), 0);
+    // Nor is anything else said when the page, as every ten seconds, has asked without it.
+    page.run("new Promise((done) => setTimeout(done, 11_000))");
+    page.shows("#token-why", "forgotten");
     page.submit("#token-text", &token("read,personal"), "#token button");
     page.shows("#one-message", "Anna, call me");
     assert_eq!(page.run("document.querySelector('#masked').hidden"), true);

@@ -47,6 +47,8 @@ let sought = null;
 
 /** Looks at the store, and again by and by. */
 async function look() {
+  // Nobody is here who may look.
+  if (!byId("token").hidden && !token.get()) return;
   if (asking) {
     askAgain = true;
     return;
@@ -55,34 +57,42 @@ async function look() {
   askAgain = false;
   clearTimeout(timer);
   let wait = QUIET;
+  // Whoever it is asked for may go before it is answered: then it is nobody's.
+  const by = token.get();
+  const isGone = () => token.get() !== by;
   try {
     const first = !looked;
     const [status] = await Promise.all([ask("v1/status"), history()]);
     setClock(status.at);
-    overview.show(status);
-    if (!seeded) {
-      await seed();
-      overview.write();
-    }
-    seeded = true;
-    looked = true;
-    byId("trouble").hidden = true;
-    byId("token").hidden = true;
-    byId("forget").hidden = !token.get();
-    if (first) route();
-    // There was no daemon, or nobody who may look, or it is back sooner than it would be tried again.
-    if (!live.on && (lacking || (!live.socket && live.next === null))) live.start();
-    lacking = false;
-    if (Object.values(status.channels).some(({ rates }) => rates.some(({ used }) => used > 0))) wait = QUIET / 2;
+    if (!seeded) await seed();
+    if (isGone()) wait = null;
+    else show(status, first);
+    if (Object.values(status.channels).some(({ rates }) => rates.some(({ used }) => used > 0))) wait &&= QUIET / 2;
   } catch (error) {
-    refused(error);
-    lacking = true;
-    wait = Math.max(wait, error.wait ?? 0);
-    // Nobody who may look is here: the form says when it is tried again.
-    if (error.status === 401) wait = null;
+    if (isGone()) wait = null;
+    else {
+      refused(error);
+      lacking = true;
+      // Nobody who may look is here: the form says when it is tried again.
+      wait = error.status === 401 ? null : Math.max(wait, error.wait ?? 0);
+    }
   }
   asking = false;
-  if (wait !== null) timer = setTimeout(look, askAgain ? BUSY : wait);
+  if (wait !== null || (isGone() && token.get())) timer = setTimeout(look, askAgain ? BUSY : wait ?? 0);
+}
+
+/** Shows what stands where; `first` when nothing was shown before. */
+function show(status, first) {
+  overview.show(status);
+  if (!seeded) overview.write();
+  seeded = looked = true;
+  byId("trouble").hidden = true;
+  byId("token").hidden = true;
+  byId("forget").hidden = !token.get();
+  if (first) route();
+  // There was no daemon, or nobody who may look, or it is back sooner than it would be tried again.
+  if (!live.on && (lacking || (!live.socket && live.next === null))) live.start();
+  lacking = false;
 }
 
 /** Asks for what failed before this page was opened: those that stopped, and those that are tried again. */
@@ -157,6 +167,8 @@ function refused(error) {
     error = new Refused(UNSHOWN, "What was answered cannot be shown; the browser's console says why.");
   }
   if (error.status === 401) {
+    // Asked before the token was forgotten: the form says already why it is there.
+    if (!token.get() && !byId("token").hidden) return;
     askForToken(token.get() ? error.message : "This daemon shows what it knows to those who have a token.");
     return;
   }
@@ -174,9 +186,10 @@ function refused(error) {
 }
 
 function askForToken(why) {
+  clearTimeout(timer);
   token.forget();
-  live.forget();
   looked = seeded = false;
+  live.forget();
   byId("trouble").hidden = true;
   byId("forget").hidden = true;
   byId("live").hidden = true;

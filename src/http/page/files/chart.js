@@ -48,12 +48,15 @@ export class Chart {
     const others = names.slice(LINES);
     const lines = own.map((name) => [name, [name]]);
     if (others.length) lines.push([`${others.length} others`, others]);
+    const perMinute = (step, of) => {
+      const n = of.reduce((sum, name) => sum + (step.channels[name] ? count(step.channels[name]) : 0), 0);
+      return step.took_ms ? n * 60_000 / step.took_ms : 0;
+    };
+    // The first one from its beginning on, so that it is a line though it may be the only one.
+    const drawn = [...this.steps.slice(0, 1), ...this.steps];
     const data = [
-      this.steps.map((step) => Date.parse(step.at) / 1000),
-      ...lines.map(([, of]) => this.steps.map((step) => {
-        const n = of.reduce((sum, name) => sum + (step.channels[name] ? count(step.channels[name]) : 0), 0);
-        return step.took_ms ? n * 60_000 / step.took_ms : 0;
-      })),
+      drawn.map((step, n) => (Date.parse(step.at) - (n ? 0 : step.took_ms)) / 1000),
+      ...lines.map(([, of]) => drawn.map((step) => perMinute(step, of))),
     ];
     if (!lines.length) {
       this.plot?.destroy();
@@ -113,6 +116,8 @@ function options(labels, width) {
       { ...axis, space: 70, size: 30, values: (plot, splits) => splits.map((at) => clock.format(at * 1000)) },
       { ...axis, size: 52, values: (_, splits) => splits.map((n) => compact.format(n)) },
     ],
+    // How many seconds are drawn: nobody can read that from a canvas.
+    hooks: { setScale: [({ root, scales: { x } }) => (root.dataset.seconds = Math.round(x.max - x.min))] },
     series: [{ label: "at", value: (_, at) => (at === null || at === undefined ? "–" : clockSeconds.format(at * 1000)) }, ...series],
   };
 }

@@ -133,7 +133,7 @@ function facts(status) {
   const who = sends.map((worker) => `${worker.roles.includes("pass") ? "a pass" : "a daemon"} (${worker.worker}${worker.hangs ? ", hangs" : ""})`);
   return [
     fact("Oldest due", oldest, oldest ? ["for ", time(oldest, "for")] : "nothing is due"),
-    fact("Next due", next, next ? time(next) : "nothing waits"),
+    fact("Next due", [next, !oldest], next ? time(next) : oldest ? "all that waits is due" : "nothing waits"),
     fact("Delivering", [who, status.sender_seen_at && !who.length], who.length ? who.join(", ") : status.sender_seen_at ? ["nobody; last seen ", time(status.sender_seen_at)] : "nobody yet"),
     fact("Last pass", pass, pass ? [time(pass.ended_at), `: ${number(pass.sent)} sent, ${number(pass.deferred)} deferred, ${number(pass.dead)} dead`] : "none yet"),
     ...(status.cache ? [fact("Cache", status.cache, cached(status.cache))] : []),
