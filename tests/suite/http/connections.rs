@@ -143,7 +143,6 @@ fn what_is_no_http_is_answered_or_hung_up_on_and_costs_nothing() {
     assert_eq!(ground.sandbox.accepted(), 0);
 }
 
-/// Posts until it no longer can; says how many were accepted.
 /// The head of a post whose body has so many bytes.
 fn head(length: usize) -> String {
     format!(
@@ -166,6 +165,12 @@ fn large_bodies_that_come_slowly_hold_up_no_small_one() {
     all_send(&" ".repeat(100_000));
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(ground.post(small).status, 202);
+    // Before any of those is told that there is no room for it: it has waited for none of them.
+    for stream in &slow {
+        stream.set_nonblocking(true).expect("set it");
+        let told = stream.peek(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(told, Err(ErrorKind::WouldBlock));
+    }
 }
 
 /// The most memory that a process has taken, in MiB.
@@ -200,6 +205,7 @@ fn one_text_to_many_takes_no_more_memory_however_many_post_it_and_hang_up() {
     assert!(peak < 250, "{peak} MiB: each of six is 60 MB");
 }
 
+/// Posts until it no longer can, and counts what was accepted.
 fn post_on(address: std::net::SocketAddr, stop: &AtomicBool, accepted: &AtomicU64) {
     let body = r#"{"channel": "run", "message": "x"}"#;
     let request = format!(
