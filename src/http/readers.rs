@@ -106,13 +106,19 @@ mod tests {
     use crate::clock::{Clock, SystemClock};
     use crate::store::{self, Access, Options, StoreUrl};
 
-    #[tokio::test]
-    async fn a_call_that_panics_takes_no_thread_with_it() {
+    /// So many connections to a new store in the folder.
+    fn start(connections: usize) -> (tempfile::TempDir, Arc<Readers>) {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::Sqlite(folder.path().join("n.db"));
         let options = Options { url, busy_timeout: std::time::Duration::from_secs(5) };
-        let store = store::open(&options, Access::Create, SystemClock.now()).unwrap();
-        let readers = Readers::start(vec![store]).unwrap();
+        let open = |_| store::open(&options, Access::Create, SystemClock.now()).unwrap();
+        let readers = Readers::start((0..connections).map(open).collect()).unwrap();
+        (folder, Arc::new(readers))
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_takes_no_thread_with_it() {
+        let (_folder, readers) = start(1);
         for _ in 0..3 {
             let failed: Result<(), Problem> = readers.call(|_| panic!("as a defect would")).await;
             assert_eq!(failed.unwrap_err().into_response().status(), 500);
@@ -125,11 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_a_little_waits_for_no_search_and_a_search_that_nobody_waits_for_keeps_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = StoreUrl::Sqlite(folder.path().join("n.db"));
-        let options = Options { url, busy_timeout: std::time::Duration::from_secs(5) };
-        let open = || store::open(&options, Access::Create, SystemClock.now()).unwrap();
-        let readers = Arc::new(Readers::start(vec![open(), open()]).unwrap());
+        let (_folder, readers) = start(2);
         let mut ends = Vec::new();
         for _ in 0..4 {
             let (free, blocked) = std::sync::mpsc::channel::<()>();
@@ -159,11 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_waits_for_nobody_who_reads_for_long() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = StoreUrl::Sqlite(folder.path().join("n.db"));
-        let options = Options { url, busy_timeout: std::time::Duration::from_secs(5) };
-        let open = || store::open(&options, Access::Create, SystemClock.now()).unwrap();
-        let readers = Arc::new(Readers::start(vec![open(), open()]).unwrap());
+        let (_folder, readers) = start(2);
         let (free, blocked) = std::sync::mpsc::channel::<()>();
         let (begins, begun) = oneshot::channel();
         let long = tokio::spawn({
