@@ -84,8 +84,9 @@
 //!   not yet written). Attempts run side by side up to `max_in_flight` per channel, so that a channel
 //!   that hangs costs its own places alone.
 //! - **A post**: all requests that wait become one transaction on the thread that writes ([`store::Handle::enqueue`]), and the
-//!   sender's exchange goes with them ([`store::Writer::enqueue_and_exchange`]): one sync for both. Few that come one after the
-//!   other are claimed together, every few milliseconds; whoever comes alone, or among many, at once.
+//!   sender's exchange goes with them ([`store::Writer::enqueue_and_exchange`]): one sync for both, and what the
+//!   sender has room for is inserted as claimed. Few that come one after the other are claimed together, every few
+//!   milliseconds; whoever comes alone, or among many, at once.
 //! - **Status**: counters kept by the transactions that change them.
 //!
 //! # Where to add
@@ -101,7 +102,7 @@
 //!   [`store::StoreUrl`], one line in the conformance suite.
 //! - **A route**: a file in `src/http/` with its handler and what OpenAPI says of it, a line with its scope in
 //!   `http/router.rs` and one in `http/openapi.rs`, a row in `tests/suite/http/scopes.rs`; `NOTIFYCTL_BLESS=1 cargo test --test
-//!   suite papers::` writes `etc/openapi.json`.
+//!   suite http::document` writes `etc/openapi.json`.
 //! - **A reason**: one line in [`model::outcome`]; it is then known to the store, the filters and the logs.
 
 pub mod cache;

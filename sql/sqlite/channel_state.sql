@@ -1,2 +1,2 @@
-SELECT held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until
+SELECT held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until, asked_until
 FROM channels WHERE name = ?1

@@ -1,2 +1,2 @@
-SELECT name, held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until
+SELECT name, held_at, held_reason, failures, paused_until, paused_reason, paused_detail, probing_until, asked_until
 FROM channels ORDER BY name

@@ -140,7 +140,8 @@ impl Link {
                 let connector = self.trust.verifying().map_err(Failure::Connection)?;
                 let name = ServerName::try_from(host.clone())
                     .map_err(|_| Failure::Connection("its name cannot be in a certificate".into()))?;
-                greet(login, connector.connect(name, stream).await.map_err(io)?).await
+                let connected = connector.connect(name, stream).await;
+                greet(login, connected.inspect_err(|error| self.trust.failed(error)).map_err(io)?).await
             }
         }
     }

@@ -17,6 +17,10 @@ impl Scrub {
     pub fn add(&mut self, secret: &str) {
         if secret.len() >= SHORTEST {
             self.0.insert(secret.to_owned());
+            // As some write it in JSON (PHP does).
+            if secret.contains('/') {
+                self.0.insert(secret.replace('/', r"\/"));
+            }
         }
     }
 
@@ -43,6 +47,8 @@ mod tests {
         for secret in ["hunter2", "hunter2-and-more", "a"] {
             scrub.add(secret);
         }
+        scrub.add("ab/cd/ef");
+        assert_eq!(scrub.apply(r#""ab/cd/ef" "ab\/cd\/ef""#), r#""[secret]" "[secret]""#);
         assert_eq!(scrub.apply("a hunter2-and-more, hunter2!"), "a [secret], [secret]!");
     }
 }

@@ -1,7 +1,7 @@
 //! `notifyctl db`: Check, back up, measure and migrate the store.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::face::{Paint, bytes, count, one_line};
 use super::output::say;
@@ -39,6 +39,9 @@ enum Command {
         json: bool,
     },
     /// Write a consistent copy to a new file, while the queue is in use
+    ///
+    /// Until it is whole, checked and synced it is called FILE.partial; what a backup that was killed has left there goes
+    /// with the next one to the same FILE.
     #[command(after_help = "Exit codes: 0; 73 when the file exists or cannot be made.")]
     Backup {
         /// The copy; must not exist yet
@@ -73,15 +76,13 @@ pub fn run(context: &mut Context, args: DbArgs) -> Result<Exit, Error> {
 fn check(context: &mut Context, repair: bool, json: bool) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let (mut findings, mut repaired) = (store.check()?, Vec::new());
-    if repair && findings.iter().any(|finding| COUNTED.contains(&finding.check)) {
-        if findings.iter().any(|finding| finding.check == "integrity") {
-            say("not repaired: the file itself is damaged");
-        } else {
-            context.store(Access::Existing)?.recount()?;
-            let left = store.check()?;
-            (repaired, findings) = (findings, left);
-            repaired.retain(|finding| !findings.contains(finding));
-        }
+    if repair && findings.iter().any(|finding| finding.check == "integrity") {
+        say("not repaired: the file itself is damaged");
+    } else if repair && findings.iter().any(|finding| COUNTED.contains(&finding.check)) {
+        context.store(Access::Existing)?.recount()?;
+        let left = store.check()?;
+        (repaired, findings) = (findings, left);
+        repaired.retain(|finding| !findings.contains(finding));
     }
     let exit = if findings.is_empty() { Exit::Ok } else { Exit::Negative };
     // A store that is unsound may not be able to count.
@@ -137,15 +138,32 @@ fn check_shape(repaired: &[Finding], findings: &[Finding], counts: &Counts) -> w
     shape
 }
 
-fn backup(context: &mut Context, file: &std::path::Path) -> Result<Exit, Error> {
+fn backup(context: &mut Context, file: &Path) -> Result<Exit, Error> {
+    if file == Path::new("-") {
+        return Err(Error::new(Exit::Usage, "a backup is written to a file, not to standard output")
+            .hint("name a file, and copy that; `./-` is one of that name"));
+    }
     let store = context.store(Access::Read)?;
-    store.backup(file)?;
+    store.backup(file).map_err(|error| not_written(file, error))?;
     // Where nobody looks, as in a crontab, what went well is not worth a mail.
     if std::io::stderr().is_terminal() {
         let size = std::fs::metadata(file).map(|meta| bytes(meta.len())).unwrap_or_default();
         say(format_args!("wrote {} ({size})", one_line(&file.display().to_string())));
     }
     Ok(Exit::Ok)
+}
+
+/// Of the copy, whose trouble has other cures than the store's.
+fn not_written(file: &Path, error: store::Error) -> Error {
+    let (exit, hint) = match error.kind {
+        ErrorKind::Missing => (Exit::CantCreate, "make its folder first"),
+        ErrorKind::Exists if error.path != file => (
+            Exit::CantCreate,
+            "another backup to the same file is being made; or the file is not a copy's, then move it away",
+        ),
+        _ => return error.into(),
+    };
+    Error::new(exit, error.to_string()).hint(hint)
 }
 
 const COLUMNS: [Column; 4] =

@@ -149,7 +149,7 @@ impl From<store::Error> for Error {
             }
             ErrorKind::Corrupt => (
                 Exit::DataErr,
-                "keep a copy of the file, then run `notifyctl db check`; restore a backup if it says so",
+                "keep a copy of the file and restore a backup; `notifyctl db check` says what is damaged, where it can be read at all",
             ),
             ErrorKind::Unfit => (Exit::Config, "put the store on a local file system: store.url"),
             ErrorKind::LogAlone => (
@@ -169,11 +169,10 @@ impl From<store::Error> for Error {
 
 /// Prints what clap has to say, and ends as sysexits wants: help is 0, a wrong command line is 64.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody reads: nothing to say.
-    let _ = error.print();
-    match error.use_stderr() {
-        true => Exit::Usage.into(),
-        false => Exit::Ok.into(),
+    match (error.print(), error.use_stderr()) {
+        (_, true) => Exit::Usage.into(),
+        (Ok(()), false) => Exit::Ok.into(),
+        (Err(failed), false) => Error::output(&failed).report(),
     }
 }
 

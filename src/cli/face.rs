@@ -190,7 +190,7 @@ fn visible(c: char) -> char {
 }
 
 /// Control characters, and those that turn the direction of what follows (Unicode TR 36).
-fn is_unfit(c: char) -> bool {
+pub fn is_unfit(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

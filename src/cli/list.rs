@@ -116,12 +116,21 @@ const COLUMNS: [Column; 8] = [
 /// A terminal with fewer columns than this shows no moment of enqueueing: texts need the room more.
 const ROOMY: u16 = 100;
 
+/// One with fewer than this shows of each which it is, where it stands and for whom.
+const NARROW: u16 = 70;
+
+/// What is shown there, by place.
+const OF_NARROW: [usize; 4] = [0, 1, 3, 5];
+const NARROW_COLUMNS: [Column; 4] = [COLUMNS[0], COLUMNS[1], COLUMNS[3], COLUMNS[5]];
+
 fn table(rows: &[wire::Summary], widths: Option<&[u16]>, face: &Face) -> Table {
-    let shown = match face.width {
-        Some(width) if width < ROOMY => COLUMNS.len() - 1,
-        _ => COLUMNS.len(),
+    let is_narrow = face.width.is_some_and(|width| width < NARROW);
+    let columns = match face.width {
+        Some(width) if width < NARROW => &NARROW_COLUMNS[..],
+        Some(width) if width < ROOMY => &COLUMNS[..COLUMNS.len() - 1],
+        _ => &COLUMNS[..],
     };
-    let mut table = Table::new(*face, &COLUMNS[..shown]);
+    let mut table = Table::new(*face, columns);
     if let Some(widths) = widths {
         table.at_least(widths);
     }
@@ -136,7 +145,8 @@ fn table(rows: &[wire::Summary], widths: Option<&[u16]>, face: &Face) -> Table {
             (Paint::Dim, why(row)),
             (Paint::Dim, when(row.created_at, face)),
         ];
-        table.row(cells.into_iter().take(shown));
+        let shown = cells.into_iter().enumerate().filter(|(at, _)| !is_narrow || OF_NARROW.contains(at));
+        table.row(shown.map(|(_, cell)| cell).take(columns.len()));
     }
     table
 }

@@ -7,8 +7,8 @@ use crate::model::Status;
 
 /// Start dead, expired or cancelled notifications again
 ///
-/// They are due at once, with all their retries and without an expiry.
-/// Prints the id of each that changed.
+/// They are due at once, or at the earliest moment that was given when they were enqueued, with all their
+/// retries and without an expiry. Prints the id of each that changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = steer::EXIT_CODES)]
 pub struct RequeueArgs {

@@ -233,7 +233,14 @@ mod tests {
         }
         let monday = past("mon 09:00", now).expect("a weekday");
         assert!(monday <= now && monday.0 > now.0 - 8 * DAY);
+        // The fourteenth was a Tuesday.
+        let day = past("mon", now).expect("a weekday alone");
+        assert!(day <= now && day.0 > now.0 - 3 * DAY, "{day:?}");
         assert!(past("2023-11-13", now).is_ok_and(|at| at < now));
+        // Nobody who writes these means yesterday.
+        for ahead in ["+2h", "+1ms", "tomorrow 09:00", "Tomorrow 00:00", "tomorrow"] {
+            assert_eq!(past(ahead, now), Err(format!("`{ahead}` is in the future")));
+        }
         assert_eq!(past("2099-01-01", now), Err("`2099-01-01` is in the future".into()));
         assert!(past("soon", now).is_err());
     }

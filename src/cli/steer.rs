@@ -39,8 +39,17 @@ pub fn run(context: &mut Context, args: SelectionArgs, verb: &Verb) -> Result<Ex
     let (dry_run, json) = (args.dry_run, args.json);
     let which = args.which(now)?;
     let mut store = context.store(if dry_run { Access::Read } else { Access::Existing })?;
-    let mut steering =
-        Steering { context, verb, dry_run, json, changed: 0, unchanged: 0, refused: 0, missing: Vec::new() };
+    let mut steering = Steering {
+        context,
+        verb,
+        dry_run,
+        json,
+        changed: 0,
+        unchanged: 0,
+        refused: 0,
+        missing: Vec::new(),
+        unsaid: None,
+    };
     match which {
         Which::Ids(ids) if dry_run => {
             for id in ids {
@@ -56,7 +65,7 @@ pub fn run(context: &mut Context, args: SelectionArgs, verb: &Verb) -> Result<Ex
         }
         Which::Matching(filter) => {
             let Some(filter) = applicable(filter, verb, now) else {
-                say(format_args!("{} applies to none of these statuses", verb.done));
+                say(format_args!("what has one of these statuses cannot be {}", verb.done));
                 return Ok(Exit::Ok);
             };
             match dry_run {
@@ -126,6 +135,9 @@ struct Steering<'a> {
     unchanged: u64,
     refused: u64,
     missing: Vec<Id>,
+    /// Why nothing more is written to standard output. What was asked for is done all the same, all of it: half a
+    /// selection is what nobody asked for.
+    unsaid: Option<Error>,
 }
 
 impl Steering<'_> {
@@ -167,10 +179,20 @@ impl Steering<'_> {
             Fate::Refused => self.refused += 1,
             Fate::Missing => {}
         }
-        match (self.json, changed) {
+        if self.unsaid.is_some() {
+            return Ok(());
+        }
+        let said = match (self.json, changed) {
             (true, _) => self.context.out.json(&Steered { id, result, status }),
             (false, true) => self.context.out.line(id),
             (false, false) => Ok(()),
+        };
+        match said {
+            Err(error) if !self.dry_run => {
+                self.unsaid = Some(error);
+                Ok(())
+            }
+            said => said,
         }
     }
 
@@ -191,6 +213,9 @@ impl Steering<'_> {
         }
         say(tally);
         standing::all_known(&self.missing)?;
+        if let Some(error) = self.unsaid {
+            return Err(error);
+        }
         Ok(match self.refused > 0 && self.changed + self.unchanged == 0 {
             true => Exit::Negative,
             false => Exit::Ok,

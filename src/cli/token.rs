@@ -30,7 +30,7 @@ enum Command {
     #[command(after_help = "Examples:\n  \
         notifyctl token create --name shop --scope enqueue\n  \
         notifyctl token create --name grafana --scope read --ttl 90d --json\n\n\
-        Exit codes: 0; 65 when the name is empty or not one line.")]
+        Exit codes: 0; 65 when the name is empty or not one line, or --ttl is zero.")]
     Create {
         /// Who gets it; for people, and for the log
         #[arg(long, value_name = "NAME")]
@@ -86,6 +86,9 @@ fn create(
     json: bool,
 ) -> Result<Exit, Error> {
     check(&name)?;
+    if ttl.is_some_and(|ttl| ttl.is_zero()) {
+        return Err(Error::new(Exit::DataErr, "--ttl: is zero; such a token would never be of use"));
+    }
     let now = context.now();
     let secret = draw().map_err(|error| Error::internal(format!("get random bytes: {error}")))?;
     let new = NewToken {
@@ -99,14 +102,34 @@ fn create(
     let id = store.create_token(&new)?;
     audit("token create", id, &new.name, scopes);
     let token = join(id, &secret);
-    if json {
-        context.out.json(&shape(&read(&*store, id)?, now, Some(&token)))?;
-    } else {
-        context.out.line(token.expose_secret())?;
+    let shown = show(context, &*store, id, &token, json);
+    if let Err(error) = shown {
+        // Nobody has it, and nobody ever will.
+        return Err(match store.revoke_token(now, id) {
+            Ok(_) => {
+                audit("token revoke", id, &new.name, scopes);
+                error.hint("the token, which nobody has seen, was revoked; make another one")
+            }
+            Err(_) => error.hint(format!("nobody has seen the token: `notifyctl token revoke {id}`")),
+        });
     }
-    context.out.flush()?;
     say(format_args!("keep it now, it is not shown again; `notifyctl token revoke {id}` takes it back"));
     Ok(Exit::Ok)
+}
+
+fn show(
+    context: &mut Context,
+    store: &dyn Store,
+    id: Id,
+    token: &SecretString,
+    json: bool,
+) -> Result<(), Error> {
+    let now = context.now();
+    match json {
+        true => context.out.json(&shape(&read(store, id)?, now, Some(token)))?,
+        false => context.out.line(token.expose_secret())?,
+    }
+    context.out.flush()
 }
 
 fn check(name: &str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::face::one_line;
 use super::{Context, Error, Exit};
 use crate::model::{Problem, line_problems};
 use crate::store::{Access, User};
@@ -86,9 +87,9 @@ fn show(context: &mut Context, id: &str, json: bool) -> Result<Exit, Error> {
     if json {
         context.out.json(&shown)?;
     } else {
-        context.out.line(format_args!("id       {}", shown.id))?;
-        context.out.line(format_args!("to       {}", shown.to))?;
-        context.out.line(format_args!("name     {}", shown.name.unwrap_or("-")))?;
+        context.out.line(format_args!("id       {}", one_line(shown.id)))?;
+        context.out.line(format_args!("to       {}", one_line(shown.to)))?;
+        context.out.line(format_args!("name     {}", one_line(shown.name.unwrap_or("-"))))?;
         context.out.line(format_args!("updated  {}", shown.updated_at))?;
     }
     Ok(Exit::Ok)

@@ -17,6 +17,9 @@ use crate::units::Period;
 /// The most attempts at once that one channel may have in one process.
 const IN_FLIGHT: usize = 1_000;
 
+/// The longest that a busy store is waited for. SQLite counts milliseconds, and ends at 25 days.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(86_400);
+
 /// The age at which a deferral becomes dead: RFC 5321 section 4.5.4.1 advises four to five days.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 86_400);
 
@@ -98,6 +101,10 @@ fn store(document: &Document, raw: &mut raw::Store, around: &Surroundings) -> Re
         })?),
     };
     raw.url = Some(Word(url.clone()));
+    if raw.busy_timeout.0 > BUSY_TIMEOUT {
+        let what = format!("must be at most {}", Period(BUSY_TIMEOUT));
+        return Err(document.error(&["store", "busy_timeout"], &what));
+    }
     Ok(store::Options { url, busy_timeout: raw.busy_timeout.0 })
 }
 

@@ -156,10 +156,9 @@ impl Document {
         Error(format!("{place}{}: {what}", join(path.iter().copied())))
     }
 
-    /// Where the value of the key at `path` comes from.
-    pub fn origin(&self, path: &[&str]) -> Origin {
-        let Ok(tree) = self.tree() else { return Origin::Default };
-        match find_path(&tree, path) {
+    /// Where the value of the key at `path` of its tree comes from.
+    pub fn origin(&self, tree: &DeTable<'_>, path: &[&str]) -> Origin {
+        match find_path(tree, path) {
             Some(span) => self.origin_of(span.start),
             None => Origin::Default,
         }
@@ -212,7 +211,7 @@ impl Override {
         let (last, tables) = self.path.split_last().ok_or("names no key")?;
         let mut table = tree;
         for (depth, name) in tables.iter().enumerate() {
-            let name = existing(table, name).unwrap_or_else(|| name.clone());
+            let name = existing(table, name)?.unwrap_or_else(|| name.clone());
             let key = Spanned::new(around.clone(), DeString::from(name));
             let empty = || Spanned::new(around.clone(), DeValue::Table(DeTable::new()));
             match table.entry(key).or_insert_with(empty).get_mut() {
@@ -220,7 +219,7 @@ impl Override {
                 _ => return Err(format!("`{}` is set, and is no table", self.path[..=depth].join("."))),
             }
         }
-        let last = existing(table, last).unwrap_or_else(|| last.clone());
+        let last = existing(table, last)?.unwrap_or_else(|| last.clone());
         // Replaces the key too, and with it its place.
         table.remove(last.as_str());
         table.insert(Spanned::new(span, DeString::from(last)), self.value());
@@ -240,9 +239,13 @@ impl Override {
 }
 
 /// The key that a variable's name means: shells allow it neither lower case nor a hyphen.
-fn existing(table: &DeTable<'_>, name: &str) -> Option<String> {
+fn existing(table: &DeTable<'_>, name: &str) -> Result<Option<String>, String> {
     let plain = |key: &str| key.to_ascii_lowercase().replace(['-', '.'], "_");
-    table.keys().map(|key| key.get_ref().as_ref()).find(|key| plain(key) == plain(name)).map(str::to_owned)
+    let mut meant = table.keys().map(|key| key.get_ref().as_ref()).filter(|key| plain(key) == plain(name));
+    match (meant.next(), meant.next()) {
+        (Some(one), Some(other)) => Err(format!("means `{one}` and `{other}` alike; rename one of them")),
+        (one, _) => Ok(one.map(str::to_owned)),
+    }
 }
 
 fn shift(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {

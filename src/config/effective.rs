@@ -70,13 +70,14 @@ impl Effective {
         let document = super::find(file, around)?;
         let mut tables = Tables::read(&document)?;
         build(&document, &mut tables, around)?;
+        let tree = document.tree()?;
         let mut entries = Vec::new();
         let mut add = |table: &[&str], values: toml::Table| {
             // What a channel is comes first; the rest by name.
             let (first, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(|(key, _)| key == "kind");
             for (key, value) in first.into_iter().chain(rest) {
                 let path: Vec<_> = table.iter().copied().chain([key.as_str()]).collect();
-                let origin = document.origin(&path);
+                let origin = document.origin(&tree, &path);
                 let table = table.iter().map(|&name| name.to_owned()).collect();
                 entries.push(Entry { table, key, value, origin });
             }

@@ -27,7 +27,7 @@ pub struct Surroundings {
 pub struct Setting<'a> {
     /// The variable.
     pub variable: &'a str,
-    /// The key's path, in lower case.
+    /// The key's path, in lower case but for a variable that a program is handed.
     pub path: Vec<String>,
     /// The value, as it stands in the variable.
     pub value: &'a str,
@@ -105,11 +105,17 @@ impl Surroundings {
         for (name, value) in &self.variables {
             let rest = &name[PREFIX.len()..];
             if rest.contains("__") {
-                let path: Vec<_> = rest.split("__").map(str::to_ascii_lowercase).collect();
+                let mut path: Vec<_> = rest.split("__").map(str::to_ascii_lowercase).collect();
                 if path.iter().any(|part| part.is_empty() || part.starts_with('_')) {
                     return Err(Error(format!(
                         "${name}: is not the name of a key; write it as in NOTIFYCTL_STORE__URL"
                     )));
+                }
+                // What a program is handed is a variable itself, and its letters matter.
+                if let ([table, _, key, last], Some((_, given))) = (&mut path[..], rest.rsplit_once("__"))
+                    && (table.as_str(), key.as_str()) == ("channels", "env")
+                {
+                    given.clone_into(last);
                 }
                 keys.push(Setting { variable: name, path, value });
             } else if let Some((table, key)) = rest

@@ -19,7 +19,7 @@ use crate::units;
 /// A copy's name, by its moment in UTC: the names rise with time.
 const NAME: &str = "notifyctl-%Y%m%dT%H%M%SZ.db";
 
-/// What a copy that is under way has behind its name.
+/// What a copy that is under way has behind its name; SQLite's own files beside it have more behind that.
 const PARTIAL: &str = ".partial";
 
 /// Makes a copy if one is due, and removes those that are too many. Only who has the turn may call it.
@@ -61,7 +61,7 @@ impl Found {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if let Some(at) = made_at(name) {
                 found.whole.push((at, path));
-            } else if name.strip_suffix(PARTIAL).and_then(made_at).is_some() {
+            } else if name.split_once(PARTIAL).and_then(|(name, _)| made_at(name)).is_some() {
                 found.partial.push(path);
             }
         }
@@ -105,17 +105,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Found::read(&folder.path().join("none")).unwrap().whole.is_empty());
         let later = name(Timestamp(1_795_221_000_000));
-        let names =
-            [&*later, "notifyctl-20200101T000000Z.db", "notifyctl-20200101T000001Z.db.partial", "other.db"];
+        let names = [
+            &*later,
+            "notifyctl-20200101T000000Z.db",
+            "notifyctl-20200101T000001Z.db.partial",
+            "notifyctl-20200101T000001Z.db.partial-wal",
+            "other.db",
+            "other.db.partial",
+        ];
         names.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
-        let found = Found::read(folder.path()).unwrap();
+        let mut found = Found::read(folder.path()).unwrap();
         let whole: Vec<_> = found
             .whole
             .iter()
             .map(|(at, path)| (at.0, path.file_name().unwrap().to_str().unwrap()))
             .collect();
         assert_eq!(whole, [(1_577_836_800_000, names[1]), (1_795_221_000_000, names[0])]);
-        assert_eq!(found.partial, [folder.path().join(names[2])]);
+        found.partial.sort();
+        assert_eq!(found.partial, [folder.path().join(names[2]), folder.path().join(names[3])]);
     }
 
     #[test]

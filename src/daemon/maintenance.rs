@@ -23,6 +23,9 @@ use crate::units;
 /// How often it is looked whether something is to be done.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// After so many looks a copy that could not be made is tried again: each attempt may read all of the store.
+const UNTIL_NEXT_TRY: u32 = 60;
+
 /// How many expire in one transaction.
 const EXPIRE_BITE: usize = 500;
 
@@ -72,14 +75,18 @@ impl Maintenance {
     }
 }
 
-async fn keep(store: Handle, duties: watch::Receiver<Duties>) {
+async fn keep(store: Handle, mut duties: watch::Receiver<Duties>) {
     let mut idle = Idle::default();
+    let mut looks_off = 0;
     let mut clock = tokio::time::interval(LOOK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let current = duties.borrow().clone();
-        match tidy_up(&store, &current).await {
+        if duties.has_changed().unwrap_or(false) {
+            looks_off = 0;
+        }
+        let current = duties.borrow_and_update().clone();
+        match tidy_up(&store, &current, &mut looks_off).await {
             Ok(0) => {}
             Ok(removed) => {
                 log::info!(target: LOG_TARGET, removed; "maintenance: removed what its retention ran out for");
@@ -116,8 +123,8 @@ impl Idle {
     }
 }
 
-/// Does what is due; says how many were removed.
-async fn tidy_up(store: &Handle, duties: &Duties) -> Result<u64, Error> {
+/// Does what is due, but no copy for the next `looks_off` times; says how many were removed.
+async fn tidy_up(store: &Handle, duties: &Duties, looks_off: &mut u32) -> Result<u64, Error> {
     store.call(|store| store.expire(SystemClock.now(), EXPIRE_BITE)).await??;
     let Some(turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
     let now = SystemClock.now();
@@ -139,8 +146,12 @@ async fn tidy_up(store: &Handle, duties: &Duties) -> Result<u64, Error> {
             0
         }
     };
-    if let Some(backup) = &duties.backup {
+    if *looks_off > 0 {
+        *looks_off -= 1;
+    } else if let Some(backup) = &duties.backup {
+        *looks_off = UNTIL_NEXT_TRY - 1;
         backups::keep(store, backup, now).await?;
+        *looks_off = 0;
     }
     Ok(removed)
 }

@@ -147,7 +147,7 @@ impl Daemon {
         if lanes.is_empty() {
             return Err(Error::NoChannel);
         }
-        self.runs.begin(&self.store, lanes, self.config.daemon.drain, &self.manager, &self.wake).await
+        self.runs.begin(&self.store, lanes, &self.config, &self.manager, &self.wake).await
     }
 
     async fn conduct(mut self, reload: Reload) -> Result<(), Error> {
@@ -201,8 +201,7 @@ impl Daemon {
     async fn take(&mut self, New { config: new, lanes }: New) -> Result<(), String> {
         reload::refuse_unfit(&self.config, &new)?;
         if self.runs.sends() {
-            let begun =
-                self.runs.begin(&self.store, lanes, new.daemon.drain, &self.manager, &self.wake).await;
+            let begun = self.runs.begin(&self.store, lanes, &new, &self.manager, &self.wake).await;
             begun.map_err(|error| error.to_string())?;
         }
         if let Some(maintenance) = &self.maintenance {

@@ -82,12 +82,12 @@ impl Runs {
         self.current.is_some()
     }
 
-    /// Begins to deliver on `lanes`, in place of the run that claims now. `drain` bounds its end.
+    /// Begins to deliver on `lanes`, in place of the run that claims now.
     pub(super) async fn begin(
         &mut self,
         store: &Handle,
         lanes: Vec<Lane>,
-        drain: Duration,
+        config: &Config,
         manager: &Manager,
         ring: &Wake,
     ) -> Result<(), Error> {
@@ -96,7 +96,7 @@ impl Runs {
             finish: CancellationToken::new(),
             drain: CancellationToken::new(),
             abandon: CancellationToken::new(),
-            bound: drain,
+            bound: config.daemon.drain,
             patience: PATIENCE,
         };
         let wake = Arc::new(Notify::new());
@@ -107,6 +107,7 @@ impl Runs {
             worker: Box::new(Watched { worker, manager: manager.clone(), metrics: self.metrics.clone() }),
             worker_name: name,
             lanes,
+            configured: config.channels.keys().cloned().collect(),
             clock: Arc::new(SystemClock),
             random: delivery::random().map_err(|error| Error::system("read random numbers", error))?,
             until: Until::Shutdown,

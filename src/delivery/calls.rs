@@ -76,7 +76,10 @@ impl Conductor {
                 return self.bear(error, now);
             }
             Answer::Chores(chores, Ok(found)) => {
-                self.recovered();
+                // Most of them write nothing, which shows no room.
+                if self.trouble.as_ref().is_some_and(|trouble| trouble.may_claim) {
+                    self.recovered();
+                }
                 self.care.done(&chores, &found, now);
                 // From here on the store says so.
                 chores.switched_off().for_each(|channel| self.start_lane(channel));

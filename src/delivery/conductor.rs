@@ -3,6 +3,7 @@
 //! The couriers come to it by themselves for the next notification and with what came of the last
 //! ([`super::courier`]); it is locked for the moment that this takes, and never across a wait.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(super) struct Conductor {
     /// How many more it may claim.
     pub(super) remaining: Option<u64>,
     pub(super) lanes: Vec<LaneState>,
+    /// All channels that are configured, also those without a lane.
+    pub(super) configured: BTreeSet<String>,
     pub(super) places: Places,
     /// The most attempts that can be under way.
     pub(super) in_flight: usize,
@@ -198,6 +201,7 @@ impl Conductor {
             remaining: engine.budget.limit,
             care: Care::new(&lanes, now),
             lanes,
+            configured: engine.configured,
             places: Places::new(places),
             in_flight: wanted.min(places),
             outbox: Outbox::default(),
@@ -216,14 +220,22 @@ impl Conductor {
         self.phase != Phase::Running
     }
 
+    /// Whether more may be claimed. While results might find no room they go first; when none waits, a claim is what
+    /// shows that there is room again.
     pub(super) fn may_claim(&self) -> bool {
-        !self.is_draining() && self.trouble.as_ref().is_none_or(|trouble| trouble.may_claim)
+        let trusts = |trouble: &Trouble| trouble.may_claim || self.outbox.is_empty();
+        !self.is_draining() && self.trouble.as_ref().is_none_or(trusts)
     }
 
     fn heed_time(&mut self, now: Instant) {
         self.heed_hang();
         // Driven by this loop and by nothing else: a conductor that hangs gives no sign of life.
         self.care.beat(&*self.worker, &*self.clock, now);
+        for lane in 0..self.lanes.len() {
+            for claimed in self.lanes[lane].surplus(now) {
+                self.give_back(claimed);
+            }
+        }
         match self.phase {
             // The channels' own limits bound what is under way.
             Phase::Running if self.ends_at.is_some_and(|at| at <= now) => self.drain(None),
@@ -271,7 +283,8 @@ impl Conductor {
         if self.calling {
             return next;
         }
-        if let Some(trouble) = &self.trouble {
+        // One that is over, and after which nothing waits, is no reason to wake.
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.retry_at > now) {
             return next.min(trouble.retry_at);
         }
         let ripe_at = self.ripe_at(now);

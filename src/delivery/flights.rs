@@ -86,7 +86,7 @@ impl Conductor {
             self.stop_lane(lane);
         }
         let (worker, created_at) = (self.worker.id(), claimed.created_at);
-        let settlement = self.decide(lane, claimed, worker, started_at, verdict);
+        let settlement = self.decide(Some(lane), claimed, worker, started_at, verdict);
         let age = settlement.ended_at.since(created_at);
         let took = now.saturating_duration_since(since);
         self.outbox.settle(settlement, Origin::Place { lane, place, took, age }, now);

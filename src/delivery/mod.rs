@@ -25,6 +25,7 @@ mod tally;
 mod trouble;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ pub struct Engine {
     pub worker_name: String,
     /// The channels that are served; others are left alone.
     pub lanes: Vec<Lane>,
+    /// All channels that are configured, served or not. What a dead worker had begun on another one is held after a day:
+    /// nobody would ever settle it.
+    pub configured: BTreeSet<String>,
     /// The wall clock, for due times.
     pub clock: Arc<dyn Clock>,
     /// For jitter and lease tokens; seeded by the caller.

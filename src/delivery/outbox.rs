@@ -33,15 +33,16 @@ pub(super) enum Origin {
     },
     /// One of a dead worker's.
     Orphan {
-        /// Its lane's number.
-        lane: usize,
+        /// Its lane's number; none has that of a channel that is not configured any more.
+        lane: Option<usize>,
     },
 }
 
 impl Origin {
-    pub(super) fn lane(self) -> usize {
+    pub(super) fn lane(self) -> Option<usize> {
         match self {
-            Self::Place { lane, .. } | Self::Orphan { lane } => lane,
+            Self::Place { lane, .. } => Some(lane),
+            Self::Orphan { lane } => lane,
         }
     }
 }

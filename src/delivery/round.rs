@@ -8,8 +8,10 @@ use super::conductor::Conductor;
 use super::lane::LaneState;
 use super::outbox::{Origin, Outbox};
 use super::pace::{Dated, Fit};
-use super::{Seen, Times, care::Found, record};
-use crate::model::{Id, Outcome, Reason, Scope, Status, Timestamp, Tried, Verdict, settle};
+use super::{LOG_TARGET, Seen, Times, care::Found, record};
+use crate::model::{
+    Id, OnUnknown, Outcome, Policy, Reason, RetrySchedule, Scope, Status, Timestamp, Tried, Verdict, settle,
+};
 use crate::store::{Claim, ClaimReply, Claimed, Exchange, Exchanged, LimitedBy, Orphan, Settlement};
 
 /// How long a result waits for others while they come in a stream.
@@ -23,6 +25,9 @@ const ENOUGH: usize = 384;
 pub(super) fn is_trouble(verdict: &Verdict) -> bool {
     verdict.scope == Scope::Channel || verdict.retry_after.is_some()
 }
+
+/// How long after its begin nobody else is waited for who might know the channel of an attempt whose worker died.
+const NOBODYS: Duration = Duration::from_secs(86_400);
 
 /// An exchange that is under way.
 pub(super) struct Round {
@@ -82,7 +87,7 @@ impl Conductor {
         let mut claimers = Vec::new();
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             let looks = lane.look_at() <= now
-                || lane.is_paused() && self.outbox.origins.iter().any(|origin| origin.lane() == number);
+                || lane.is_paused() && self.outbox.origins.iter().any(|origin| origin.lane() == Some(number));
             if !looks {
                 continue;
             }
@@ -139,22 +144,24 @@ impl Conductor {
     }
 
     fn settled(&mut self, settlement: &Settlement, origin: Origin, settled: bool, now: Instant) {
-        let lane = &mut self.lanes[origin.lane()];
-        if lane.is_paused() {
-            lane.look_by(now);
-        }
-        if is_trouble(&settlement.verdict) {
-            // From here on the store keeps it back.
-            lane.stopped = false;
-            lane.look_by(now);
-        }
-        if settlement.transition.status == Status::Pending {
-            let wait = settlement.transition.next_attempt_at.since(self.tally.ended_at);
-            lane.look_by(now + wait);
+        if let Some(lane) = origin.lane() {
+            let lane = &mut self.lanes[lane];
+            if lane.is_paused() {
+                lane.look_by(now);
+            }
+            if is_trouble(&settlement.verdict) {
+                // From here on the store keeps it back.
+                lane.stopped = false;
+                lane.look_by(now);
+            }
+            if settlement.transition.status == Status::Pending {
+                let wait = settlement.transition.next_attempt_at.since(self.tally.ended_at);
+                lane.look_by(now + wait);
+            }
         }
         let times = match origin {
-            Origin::Place { place, took, age, .. } => {
-                lane.committed();
+            Origin::Place { lane, place, took, age } => {
+                self.lanes[lane].committed();
                 self.places.release(place);
                 Some(Times { took, age })
             }
@@ -175,10 +182,11 @@ impl Conductor {
             );
             return;
         }
-        let level = record::level(settlement, lane.trouble_told);
-        if settlement.verdict.scope == Scope::Channel {
-            lane.trouble_told = true;
+        let mut told = false;
+        if let (Some(lane), Scope::Channel) = (origin.lane(), settlement.verdict.scope) {
+            told = std::mem::replace(&mut self.lanes[lane].trouble_told, true);
         }
+        let level = record::level(settlement, told);
         record::attempt(level, settlement, took, &self.worker_name, "attempt");
         (self.observer)(Seen::Attempt { settlement, times });
         match (origin, settlement.transition.status) {
@@ -201,8 +209,14 @@ impl Conductor {
         if matches!(reply.limited_by, LimitedBy::Rate(_)) {
             (self.observer)(Seen::Limited(&self.lanes[lane].lane.name));
         }
+        for id in &reply.unreadable {
+            let channel = &self.lanes[lane].lane.name;
+            log::error!(target: LOG_TARGET, id, channel = channel.as_str(); "cannot be read, and is dead");
+            self.tally.count(channel, Status::Dead);
+        }
+        let held = reply.limited_by == LimitedBy::Held;
         self.lanes[lane].receive(reply, fit, dated, (now, wall));
-        if self.lanes[lane].stopped {
+        if self.lanes[lane].stopped || held && self.lanes[lane].has_ready() {
             self.give_back_ready_of(lane);
         }
     }
@@ -215,27 +229,39 @@ impl Conductor {
         }
     }
 
-    /// Settles what a dead worker had begun, and gives back what it had not. Of a channel that is not
-    /// served here, nobody here knows what to do with an unknown end.
+    /// Settles what a dead worker had begun, and gives back what it had not. Of a channel that is not served here,
+    /// others know what to do with an unknown end. Of one that is not configured, a person does, once it is plain that
+    /// no other configuration has it either.
     fn adopt(&mut self, orphan: Orphan, now: Instant) {
         let lane = self.lanes.iter().position(|lane| lane.lane.name == orphan.claimed.channel);
         if let Some(lane) = lane {
             self.lanes[lane].look_by(now);
         }
-        if !orphan.begun {
+        if orphan.begun == Some(false) {
             self.outbox.give_back(orphan.claimed);
-        } else if let Some(lane) = lane {
-            let verdict =
-                Verdict::new(Outcome::Unknown, Reason::WorkerDied, "the worker died during the attempt");
+        } else if lane.is_some() || self.is_nobodys(&orphan) {
+            let (reason, detail) = match orphan.begun {
+                Some(_) => (Reason::WorkerDied, "the worker died during the attempt"),
+                None => (
+                    Reason::WorkerLost,
+                    "the machine went down, or the store was restored; it may have begun",
+                ),
+            };
+            let verdict = Verdict::new(Outcome::Unknown, reason, detail);
             let settlement = self.decide(lane, orphan.claimed, orphan.worker, orphan.claimed_at, verdict);
             self.outbox.settle(settlement, Origin::Orphan { lane }, now);
         }
     }
 
-    /// Decides what becomes of a notification whose attempt has ended now.
+    fn is_nobodys(&self, orphan: &Orphan) -> bool {
+        let left_for = self.clock.now().since(orphan.claimed_at);
+        left_for > NOBODYS && !self.configured.contains(&orphan.claimed.channel)
+    }
+
+    /// Decides what becomes of a notification whose attempt has ended now; without a lane a person is to decide.
     pub(super) fn decide(
         &mut self,
-        lane: usize,
+        lane: Option<usize>,
         claimed: Claimed,
         worker: Id,
         started_at: Timestamp,
@@ -243,12 +269,18 @@ impl Conductor {
     ) -> Settlement {
         let ended_at = self.clock.now();
         let tried = Tried {
-            created_at: claimed.created_at,
+            deferred_since: claimed.deferred_since.map_or(started_at, |since| since.min(started_at)),
             expires_at: claimed.expires_at,
             retries: claimed.retries,
             crashes: claimed.crashes,
+            others_pass: claimed.deferred_since.is_some() && !claimed.probes,
         };
-        let policy = &self.lanes[lane].lane.policy;
+        let nobodys = Policy {
+            retry: RetrySchedule::new(Vec::new()),
+            on_unknown: OnUnknown::Hold,
+            give_up_after: Duration::MAX,
+        };
+        let policy = lane.map_or(&nobodys, |lane| &self.lanes[lane].lane.policy);
         let transition = settle(&tried, &verdict, policy, ended_at, self.random.f64());
         Settlement {
             id: claimed.id,

@@ -1,9 +1,11 @@
 //! What every request and every answer go through: an id, a log line, headers that keep browsers from guessing, and
 //! a handler's panic.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +13,7 @@ use futures_util::FutureExt;
 use tower::ServiceExt;
 
 use super::LOG_TARGET;
-use super::access::{Caller, Peer};
+use super::access::Call;
 use super::problem::Problem;
 
 /// By which a request is known to both sides.
@@ -29,13 +31,25 @@ const SECURITY: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // In one piece: for its own ones, an id and those for browsers.
+    headers.reserve(3 + SECURITY.len());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// Answers one request.
-pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> Response {
+pub(super) async fn answer(router: Router, call: Call, mut request: Request) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
     let uri = request.uri().clone();
-    request.extensions_mut().insert(peer);
+    let call = Arc::new(call);
+    request.extensions_mut().insert(Arc::clone(&call));
     let answered = std::panic::AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
     let mut response = match answered {
         Ok(Ok(response)) => response,
@@ -61,8 +75,8 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
         path = shown(uri.path()),
         status = status.as_u16(),
         ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        peer:% = peer,
-        by = caller(&response).as_str();
+        peer:% = call.peer,
+        by = caller(&call).as_str();
         "answered"
     );
     let headers = response.headers_mut();
@@ -76,8 +90,8 @@ pub(super) async fn answer(router: Router, peer: Peer, mut request: Request) -> 
 }
 
 /// Who asked, as far as that is known.
-fn caller(response: &Response) -> String {
-    response.extensions().get::<Caller>().map(|caller| caller.who.to_string()).unwrap_or_default()
+fn caller(call: &Call) -> String {
+    call.caller.get().map(|caller| caller.who.to_string()).unwrap_or_default()
 }
 
 /// The beginning of a path: whoever asks for something that there is not may write anything into it.

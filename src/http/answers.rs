@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
 
 use super::problem::Problem;
 use super::readers::Readers;
@@ -18,6 +18,9 @@ const HEADER: HeaderName = HeaderName::from_static("notifyctl-cache");
 
 /// The most changes that are told one by one.
 const MANY: usize = 20_000;
+
+/// Most answers are no longer than this, in bytes.
+const MOST_ARE: usize = 1 << 10;
 
 /// Answers from the store.
 pub(super) struct Answers {
@@ -50,8 +53,7 @@ pub(super) fn cached(
 
 /// Sends an answer; where it comes from is said when there is a cache.
 pub(super) fn send(cache: &Cache<Answers>, answer: Answer) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, json)], answer.body).into_response();
+    let mut response = super::answer::json(StatusCode::OK, answer.body);
     if cache.works().is_some()
         && let Ok(from) = HeaderValue::try_from(answer.from.to_string())
     {
@@ -99,7 +101,8 @@ impl Source for Answers {
 }
 
 fn loaded(shape: &impl serde::Serialize, keep: Keep) -> Result<Loaded, Problem> {
-    let body = serde_json::to_vec(shape).map_err(|_| super::problem::defect())?;
+    let mut body = Vec::with_capacity(MOST_ARE);
+    serde_json::to_writer(&mut body, shape).map_err(|_| super::problem::defect())?;
     Ok(Loaded { body: body.into(), keep })
 }
 

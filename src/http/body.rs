@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout};
 
 use super::App;
 use super::budget::{Budget, Room, SMALL};
@@ -13,6 +15,14 @@ use super::problem::Problem;
 
 /// How long a whole body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it may take while others wait for the memory that it holds: so long, and the time for what has come at so many bytes a
+/// second.
+const GRACE: Duration = Duration::from_secs(1);
+const PACE: f64 = 262_144.0;
+
+/// How often that is looked at while nothing comes.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// In which form a body holds its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +33,28 @@ pub(super) enum Form {
     Lines,
 }
 
+/// What they are called.
+const FORMS: [(&str, Form); 3] = [
+    ("application/json", Form::Json),
+    ("application/x-ndjson", Form::Lines),
+    ("application/jsonl", Form::Lines),
+];
+
 /// The form that the headers name.
 pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match name.as_str() {
-        "application/json" => Ok(Form::Json),
-        "application/x-ndjson" | "application/jsonl" => Ok(Form::Lines),
-        _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(
+    let name = named.split(';').next().unwrap_or_default().trim();
+    let form = FORMS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|&(_, form)| form);
+    form.ok_or_else(|| {
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(
             "send application/json (an object or an array), or application/x-ndjson (an object a line)",
-        )),
-    }
+        )
+    })
 }
 
 /// The bytes of a body, with the memory that was set aside for them.
-pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<(Bytes, Room), Problem> {
+pub(super) async fn read(app: &App, request: Request) -> Result<(Bytes, Room), Problem> {
+    let headers = request.headers();
     let most = app.options.max_body;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(
@@ -49,40 +66,50 @@ pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<(
     if size > most {
         return Err(too_large(most));
     }
-    let room = app.budget.body(size.min(SMALL)).await?;
-    let body = Limited::new(body, most);
-    let whole = async {
-        match size {
-            ..=SMALL => Ok((body.collect().await.map_err(|error| torn(&*error, most))?.to_bytes(), room)),
-            _ => large(&app.budget, body, size, room).await,
-        }
-    };
-    tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
+    let whole = receive(&app.budget, Limited::new(request.into_body(), most), size);
+    timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
             .detail(format!("the body did not come within {} seconds", PATIENCE.as_secs())))
     })
 }
 
-/// A body that may be large: it takes a large one's room once it is one. Whoever announces much and sends little takes
-/// no more than others.
-async fn large(
-    budget: &Budget,
-    mut body: Limited<Body>,
-    size: usize,
-    mut room: Room,
-) -> Result<(Bytes, Room), Problem> {
-    let mut whole = BytesMut::new();
-    let mut is_large = false;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| torn(&*error, size))?.into_data() else { continue };
-        if !is_large && whole.len() + data.len() > SMALL {
-            is_large = true;
-            room = budget.body(size).await?;
+/// A body of `size` bytes at most. It takes room for what has come, and a large one's once it is one: whoever announces much and
+/// sends little keeps nobody waiting, and whoever sends slowly no longer than a moment.
+async fn receive(budget: &Budget, mut body: Limited<Body>, size: usize) -> Result<(Bytes, Room), Problem> {
+    let (mut whole, mut room) = (BytesMut::new(), Room::default());
+    // For its sender alone, and not for room.
+    let mut waited = Duration::ZERO;
+    loop {
+        let asked = Instant::now();
+        let frame = timeout(LOOK, body.frame()).await;
+        waited += asked.elapsed();
+        let data = match frame {
+            Ok(None) => return Ok((whole.freeze(), room)),
+            Ok(Some(frame)) => frame.map_err(|error| torn(&*error, size))?.into_data().unwrap_or_default(),
+            Err(_) => Bytes::new(),
+        };
+        let length = whole.len() + data.len();
+        if waited > due(length) && !body.is_end_stream() && budget.is_wanted(&room) {
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
+                .detail("the body came slowly, and others waited for the memory that it held"));
+        }
+        if length <= SMALL {
+            budget.small(&mut room, length).await?;
+        } else if room.is_small() {
+            room = budget.large(size).await?;
             whole.reserve(size.saturating_sub(whole.len()));
+        }
+        // As most come: at once.
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok((data, room));
         }
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), room))
+}
+
+/// How long so many bytes may take while others wait.
+fn due(bytes: usize) -> Duration {
+    GRACE + Duration::from_secs_f64(bytes as f64 / PACE)
 }
 
 /// Why there is no more of a body, of which `most` bytes are taken.

@@ -4,6 +4,7 @@
 //! that comes; large ones; and what a request grows by when one text goes to many.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,46 +29,111 @@ const UNIT: usize = 1 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Memory that is set aside; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Room(OwnedSemaphorePermit);
+#[derive(Debug, Default)]
+pub(super) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Room {
     /// Whether it is that of a small body.
     pub(super) fn is_small(&self) -> bool {
-        self.0.num_permits() <= SMALL / UNIT
+        self.units() <= SMALL / UNIT
+    }
+
+    fn units(&self) -> usize {
+        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
 
 /// The memory that there is.
 pub(super) struct Budget {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    copies: Arc<Semaphore>,
+    small: Pool,
+    large: Pool,
+    copies: Pool,
+}
+
+/// One part of it.
+struct Pool {
+    units: Arc<Semaphore>,
+    /// How many wait for more of it.
+    waiting: AtomicUsize,
 }
 
 impl Budget {
     /// Enough for one body of `largest` bytes.
     pub(super) fn new(largest: usize) -> Self {
-        let of = |bytes: usize| Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)));
-        Self { small: of(SMALL_TOGETHER), large: of(LARGE_TOGETHER.max(largest)), copies: of(BYTES) }
+        Self {
+            small: Pool::new(SMALL_TOGETHER),
+            large: Pool::new(LARGE_TOGETHER.max(largest)),
+            copies: Pool::new(BYTES),
+        }
     }
 
-    /// Room for a body of `bytes`.
-    pub(super) async fn body(&self, bytes: usize) -> Result<Room, Problem> {
-        room(if bytes <= SMALL { &self.small } else { &self.large }, bytes).await
+    /// Whether others wait for memory such as `room` is.
+    pub(super) fn is_wanted(&self, room: &Room) -> bool {
+        let pool = if room.is_small() { &self.small } else { &self.large };
+        pool.waiting.load(Relaxed) > 0
+    }
+
+    /// Makes the `room` of a small body one for `bytes`, if it is less.
+    pub(super) async fn small(&self, room: &mut Room, bytes: usize) -> Result<(), Problem> {
+        let more = bytes.div_ceil(UNIT).saturating_sub(room.units());
+        if more == 0 {
+            return Ok(());
+        }
+        let more = self.small.take(more).await?;
+        match &mut room.0 {
+            Some(room) => room.merge(more),
+            None => room.0 = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Room for a large body of `bytes`.
+    pub(super) async fn large(&self, bytes: usize) -> Result<Room, Problem> {
+        self.large.room(bytes).await
     }
 
     /// Room for what is `bytes` more than the body was; none is needed for a little.
     pub(super) async fn copies(&self, bytes: usize) -> Result<Option<Room>, Problem> {
-        if bytes <= SMALL { Ok(None) } else { room(&self.copies, bytes).await.map(Some) }
+        if bytes <= SMALL { Ok(None) } else { self.copies.room(bytes).await.map(Some) }
     }
 }
 
-async fn room(of: &Arc<Semaphore>, bytes: usize) -> Result<Room, Problem> {
-    let units = u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX);
-    let room = Arc::clone(of).acquire_many_owned(units);
-    match tokio::time::timeout(PATIENCE, room).await {
-        Ok(Ok(room)) => Ok(Room(room)),
-        _ => Err(Problem::later("too many large requests at once", 1)),
+impl Pool {
+    fn new(bytes: usize) -> Self {
+        let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(units)), waiting: AtomicUsize::new(0) }
+    }
+
+    async fn room(&self, bytes: usize) -> Result<Room, Problem> {
+        self.take(bytes.div_ceil(UNIT)).await.map(|units| Room(Some(units)))
+    }
+
+    async fn take(&self, units: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        if let Ok(taken) = Arc::clone(&self.units).try_acquire_many_owned(units) {
+            return Ok(taken);
+        }
+        let _waits = Waits::among(&self.waiting);
+        let taken = Arc::clone(&self.units).acquire_many_owned(units);
+        match tokio::time::timeout(PATIENCE, taken).await {
+            Ok(Ok(taken)) => Ok(taken),
+            _ => Err(Problem::later("requests hold too much memory at once", 1)),
+        }
+    }
+}
+
+/// One who waits, until it is dropped: its caller may hang up meanwhile.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn among(all: &'a AtomicUsize) -> Self {
+        all.fetch_add(1, Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -94,8 +94,8 @@ pub(super) async fn keep(app: Arc<App>) {
         match app.readers.call(|reader| reader.counts()).await {
             Ok(Ok(counts)) => app.history.add(&counts, app.now(), app.clock.since_boot()),
             Ok(Err(error)) => log::warn!(target: LOG_TARGET, "no step of the history: {error}"),
-            // It is ending.
-            Err(_) => return,
+            // It is ending; or a reading failed, which is no reason to look no more.
+            Err(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
-//! How long a connection may say nothing: longer between two requests than in the head of one.
+//! How long a connection may say nothing: longer between two requests than in the head of one, and least before the first.
 //!
-//! hyper knows one limit for both, which runs from the end of an answer to the end of the next head. Its clock is ours, and
+//! hyper knows one limit for all of it, which runs from the end of an answer to the end of the next head. Its clock is ours, and
 //! what it waits for learns from the stream whether a head has begun.
 
 use std::pin::Pin;
@@ -15,6 +15,9 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio_util::io::InspectReader;
 
+/// How long a new connection may say nothing.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
+
 /// How long the head of a request may take, from its first byte on.
 const HEAD: Duration = Duration::from_secs(30);
 
@@ -26,12 +29,18 @@ const IDLE: Duration = Duration::from_secs(75);
 pub(super) fn limited<S: AsyncRead>(stream: S) -> (http1::Builder, InspectReader<S, impl FnMut(&[u8])>) {
     let begun = Arc::new(AtomicBool::new(false));
     let mut serves = http1::Builder::new();
-    serves.timer(Watch(Arc::clone(&begun))).header_read_timeout(IDLE);
+    let watch = Watch { begun: Arc::clone(&begun), is_new: AtomicBool::new(true) };
+    serves.timer(watch).header_read_timeout(IDLE);
     (serves, InspectReader::new(stream, move |_| begun.store(true, Relaxed)))
 }
 
-/// The clock of one connection; it is asked to wait for the next head alone. Knows whether anything came since.
-struct Watch(Arc<AtomicBool>);
+/// The clock of one connection; it is asked to wait for the next head alone.
+struct Watch {
+    /// Whether anything came since it was asked last.
+    begun: Arc<AtomicBool>,
+    /// Whether it was not asked yet.
+    is_new: AtomicBool,
+}
 
 impl Timer for Watch {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
@@ -39,9 +48,10 @@ impl Timer for Watch {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.0.store(false, Relaxed);
+        self.begun.store(false, Relaxed);
+        let deadline = if self.is_new.swap(false, Relaxed) { self.now() + FIRST_BYTE } else { deadline };
         let sleep = TokioTimer::new().sleep_until(deadline);
-        Box::pin(Wait { begun: Arc::clone(&self.0), is_head: false, sleep })
+        Box::pin(Wait { begun: Arc::clone(&self.begun), is_head: false, sleep })
     }
 
     fn now(&self) -> Instant {
@@ -124,6 +134,12 @@ mod tests {
         ask(&mut client).await;
         let idle = closed_after(&mut client, b"").await;
         assert!((IDLE.as_secs() - 1..=IDLE.as_secs() + 1).contains(&idle), "{idle}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_at_all_has_least_time() {
+        let silent = closed_after(&mut connect(), b"").await;
+        assert!((FIRST_BYTE.as_secs() - 1..=FIRST_BYTE.as_secs() + 1).contains(&silent), "{silent}");
     }
 
     #[tokio::test(start_paused = true)]

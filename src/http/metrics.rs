@@ -4,15 +4,15 @@
 //! restarts; what attempts and requests took is counted here, per process, as they happen. Labels are names of
 //! channels, and words of closed lists: never what was told, or to whom.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, Method, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::State;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -39,6 +39,14 @@ const CHANNELS: usize = 200;
 
 type Labels = Vec<(&'static str, String)>;
 
+/// The labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
 /// What this process has counted. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Counted>);
@@ -47,11 +55,25 @@ struct Counted {
     attempts: Family<Labels, Counter>,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     ages: Family<Labels, Histogram, fn() -> Histogram>,
-    requests: Family<Labels, Histogram, fn() -> Histogram>,
+    requests: Family<Asked, Histogram, fn() -> Histogram>,
     limited: Family<Labels, Counter>,
     leases_lost: Counter,
+    named: Named,
     /// The sending loop's last sign of life, in milliseconds since the machine was started; 0 without one.
     beat: AtomicU64,
+}
+
+/// The channels that have a name in the numbers. Who has one keeps it: a channel that comes later and would stand before them
+/// moves none to the others, whose counters would leap.
+#[derive(Default)]
+struct Named(Mutex<BTreeSet<String>>);
+
+impl Named {
+    /// Whether `channel` has one; now, if there is room.
+    fn has(&self, channel: &str) -> bool {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.contains(channel) || names.len() < CHANNELS && names.insert(channel.to_owned())
+    }
 }
 
 impl Default for Counted {
@@ -67,11 +89,12 @@ impl Default for Counted {
                     0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0, 86_400.0,
                 ])
             }),
-            requests: of(|| {
+            requests: Family::new_with_constructor(|| {
                 Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0])
             }),
             limited: Family::default(),
             leases_lost: Counter::default(),
+            named: Named::default(),
             beat: AtomicU64::new(0),
         }
     }
@@ -102,6 +125,18 @@ impl Metrics {
     /// A claim on `channel` waits for a rate.
     pub fn limited(&self, channel: &str) {
         self.0.limited.get_or_create(&vec![("channel", channel.to_owned())]).inc();
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+        let method = match *method {
+            Method::GET | Method::HEAD => "GET",
+            Method::POST => "POST",
+            Method::DELETE => "DELETE",
+            _ => "other",
+        };
+        let asked = Asked { method, route, status: status.as_u16() };
+        self.0.requests.get_or_create(&asked).observe(took.as_secs_f64());
     }
 
     /// The sending loop moves.
@@ -148,27 +183,6 @@ impl Metrics {
     }
 }
 
-/// Measures one request.
-pub(super) async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    // What was asked for by any other name is one: names are the caller's to make up.
-    let route = request.extensions().get().map_or("other", MatchedPath::as_str).to_owned();
-    let method = match *request.method() {
-        Method::GET | Method::HEAD => "GET",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        _ => "other",
-    };
-    let response = next.run(request).await;
-    let labels = vec![
-        ("method", method.to_owned()),
-        ("route", route),
-        ("status", response.status().as_u16().to_string()),
-    ];
-    app.metrics.0.requests.get_or_create(&labels).observe(began.elapsed().as_secs_f64());
-    response
-}
-
 /// The numbers of the store, and of this process.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "store",
@@ -190,7 +204,7 @@ pub(super) async fn show(
         "Which notifyctl this is",
         Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
     );
-    of_store(&mut registry, &status, space, now);
+    of_store(&mut registry, &app.metrics.0.named, &status, space, now);
     of_cache(&mut registry, &app.answers);
     app.metrics.register(&mut registry);
     let mut text = String::new();
@@ -202,7 +216,7 @@ pub(super) async fn show(
 }
 
 /// What the store says of itself.
-fn of_store(registry: &mut Registry, status: &wire::Status, space: Space, now: Timestamp) {
+fn of_store(registry: &mut Registry, named: &Named, status: &wire::Status, space: Space, now: Timestamp) {
     let depth = Family::<Labels, Gauge>::default();
     let (accepted, purged) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
     let (oldest, held, failures) = (
@@ -211,8 +225,8 @@ fn of_store(registry: &mut Registry, status: &wire::Status, space: Space, now: T
         Family::<Labels, Gauge>::default(),
     );
     let (used, limit) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
-    for (number, (name, channel)) in status.channels.iter().enumerate() {
-        let named = number < CHANNELS;
+    for (name, channel) in &status.channels {
+        let named = named.has(name);
         let of = |more: &[(&'static str, String)]| {
             let name = if named { name.clone() } else { "(others)".to_owned() };
             let mut labels = vec![("channel", name)];
@@ -261,16 +275,15 @@ fn of_store(registry: &mut Registry, status: &wire::Status, space: Space, now: T
         workers.get_or_create(&vec![("role", role.clone())]).inc();
     }
     registry.register("workers", "Daemons and passes that live, by what they do", workers);
-    if let Some(at) = status.sender_seen_at {
-        let silent = Gauge::<f64, AtomicU64>::default();
-        silent.set(now.since(at).as_secs_f64());
-        registry.register_with_unit(
-            "sender_silent",
-            "How long ago somebody who delivers was seen",
-            Unit::Seconds,
-            silent,
-        );
-    }
+    let silent = Gauge::<f64, AtomicU64>::default();
+    // Without a number nobody would be told that nobody delivers.
+    silent.set(status.sender_seen_at.map_or(f64::INFINITY, |at| now.since(at).as_secs_f64()));
+    registry.register_with_unit(
+        "sender_silent",
+        "How long ago somebody who delivers was seen; +Inf when nobody ever was",
+        Unit::Seconds,
+        silent,
+    );
     for (name, help, bytes) in [
         ("store_free", "Room on the file system of the store", space.free),
         ("store_disk", "Size of the file system of the store", space.size),
@@ -332,4 +345,18 @@ fn of_cache(registry: &mut Registry, cache: &Cache<Answers>) {
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_keeps_its_name_whoever_comes_later() {
+        let named = Named::default();
+        let first: Vec<_> = (0..CHANNELS).map(|n| format!("m{n}")).collect();
+        assert!(first.iter().all(|channel| named.has(channel)));
+        assert!(!named.has("a"), "there is no room");
+        assert!(first.iter().all(|channel| named.has(channel)));
+    }
 }

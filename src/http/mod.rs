@@ -14,6 +14,7 @@ mod batches;
 mod body;
 mod budget;
 mod cors;
+mod endpoint;
 mod error;
 mod events;
 mod handed;
@@ -36,6 +37,7 @@ mod serve;
 mod settling;
 mod status;
 mod taking;
+mod unread;
 mod writer;
 
 use std::collections::HashMap;

@@ -5,41 +5,32 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
 
-use super::access::needs;
+use super::endpoint::{Endpoint, Routes};
 use super::problem::Problem;
 use super::{App, batches, cors, events, health, history, metrics, notifications, openapi, page, status};
 use crate::model::token::Scope;
 
 /// The whole of it.
 pub(super) fn router(app: &Arc<App>) -> Router {
-    let enqueue = |methods| needs(Scope::Enqueue, app, methods);
-    let read = |methods| needs(Scope::Read, app, methods);
-    let admin = |methods| needs(Scope::Admin, app, methods);
-    let router = Router::new()
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", read(get(metrics::show)))
-        .route(
-            "/v1/notifications",
-            enqueue(post(notifications::enqueue)).merge(read(get(notifications::list))),
-        )
-        .route(
-            "/v1/notifications/{id}",
-            read(get(notifications::show)).merge(admin(delete(notifications::cancel))),
-        )
-        .route("/v1/notifications/{id}/requeue", admin(post(notifications::requeue)))
-        .route("/v1/batches/{id}", read(get(batches::show)))
-        .route("/v1/events", read(get(events::watch)))
-        .route("/v1/history", read(get(history::show)))
-        .route("/v1/openapi.json", get(openapi::show))
-        .route("/v1/status", read(get(status::show)));
-    let router = page::add(router)
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(Arc::clone(app), metrics::measure))
+    let routes = Routes::default()
+        .open("/healthz", health::live)
+        .open("/readyz", health::ready)
+        .get("/metrics", Scope::Read, metrics::show)
+        .post("/v1/notifications", Scope::Enqueue, notifications::enqueue)
+        .get("/v1/notifications", Scope::Read, notifications::list)
+        .get("/v1/notifications/{id}", Scope::Read, notifications::show)
+        .delete("/v1/notifications/{id}", Scope::Admin, notifications::cancel)
+        .post("/v1/notifications/{id}/requeue", Scope::Admin, notifications::requeue)
+        .get("/v1/batches/{id}", Scope::Read, batches::show)
+        .get("/v1/events", Scope::Read, events::watch)
+        .get("/v1/history", Scope::Read, history::show)
+        .open("/v1/openapi.json", openapi::show)
+        .get("/v1/status", Scope::Read, status::show);
+    let router = page::add(routes)
+        .0
+        .fallback(Endpoint::of_others(no_such_path))
+        .method_not_allowed_fallback(Endpoint::of_others(no_such_method))
         .with_state(Arc::clone(app));
     match cors::layer(&app.options.cors_origins) {
         Some(layer) => router.layer(layer),

@@ -5,11 +5,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,16 +16,17 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access::{Credentials, Peer};
+use super::access::{Call, Credentials, Peer};
 use super::listen::{self, Socket};
 use super::taking::Taking;
-use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router};
+use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router, unread};
 
-/// How long a new connection may say nothing: hyper's own limit begins with its first byte.
-const FIRST_BYTE: Duration = Duration::from_secs(5);
+/// At the end, how long what is asked just then is heard yet.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// The most headers of a request, and the most bytes of its head.
 const HEADERS: usize = 64;
@@ -37,10 +37,6 @@ const BUFFER: usize = 64 << 10;
 
 /// How long it rests when a connection cannot be taken: there are too many open files, which takes time to pass.
 const REST: Duration = Duration::from_millis(100);
-
-/// Ends its connection at once, where an answer that goes on is not taken; an extension of each request.
-#[derive(Debug, Clone)]
-pub(super) struct HangUp(pub(super) CancellationToken);
 
 /// What all connections have in common.
 struct Serving {
@@ -131,10 +127,7 @@ impl Serving {
         let _ = stream.set_nodelay(true);
         let serving = Arc::clone(self);
         self.tracker.spawn(async move {
-            let spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut [0])).await;
-            if matches!(spoke, Ok(Ok(1..))) {
-                serving.converse(stream, Peer::Address(address)).await;
-            }
+            serving.converse(stream, Peer::Address(address)).await;
             drop(room);
         });
     }
@@ -142,8 +135,7 @@ impl Serving {
     fn unix(self: &Arc<Self>, stream: UnixStream, room: OwnedSemaphorePermit) {
         let serving = Arc::clone(self);
         self.tracker.spawn(async move {
-            let spoke = tokio::time::timeout(FIRST_BYTE, stream.readable()).await;
-            if let (Ok(Ok(())), Ok(peer)) = (spoke, stream.peer_cred()) {
+            if let Ok(peer) = stream.peer_cred() {
                 serving.converse(stream, Peer::User(Credentials { uid: peer.uid(), gid: peer.gid() })).await;
             }
             drop(room);
@@ -152,13 +144,15 @@ impl Serving {
 
     /// Answers one request after another until either side has enough.
     async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
-        let hang_up = HangUp(CancellationToken::new());
+        let hang_up = CancellationToken::new();
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (router, hang_up) = (self.router.clone(), hang_up.clone());
             async move {
-                let mut request: Request = request.map(Body::new);
-                request.extensions_mut().insert(hang_up);
-                Ok::<_, std::convert::Infallible>(answer::answer(router, peer, request).await)
+                let (head, rest) = request.into_parts();
+                let rest = unread::body(&head.headers, rest);
+                let request = Request::from_parts(head, rest);
+                let call = Call { peer, hang_up, caller: OnceLock::new() };
+                Ok::<_, std::convert::Infallible>(answer::answer(router, call, request).await)
             }
         });
         let (mut serves, stream) = idle::limited(Taking::new(stream));
@@ -171,11 +165,14 @@ impl Serving {
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = hang_up.0.cancelled() => return,
-            () = self.stopping.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            () = hang_up.cancelled() => return,
+            () = self.stopping.cancelled() => match timeout(LAST_CALL, connection.as_mut()).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            },
         };
         if let Err(error) = ended {
             log::debug!(target: LOG_TARGET, peer:% = peer; "connection: {error}");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,10 +23,7 @@ use crate::wire;
         Refusals,
     )
 )]
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Problem> {
     let rules = app.rules.number();
     // Each view has a name of its own, so that nobody is given what somebody else may see.
     let key = match caller.scopes.allow(Scope::Personal) {

@@ -22,6 +22,8 @@ pub struct Breaker {
     pub detail: Option<String>,
     /// Set while one attempt probes a channel that had trouble; nothing else begins before this.
     pub probing_until: Option<Timestamp>,
+    /// The end of a pause that the other side asked for.
+    pub asked_until: Option<Timestamp>,
 }
 
 impl Breaker {
@@ -48,7 +50,8 @@ impl Breaker {
 
     /// The clock was set back by so much: what was reckoned by it moves along.
     pub fn set_back(&mut self, by: Duration) {
-        for at in [&mut self.paused_until, &mut self.probing_until].into_iter().flatten() {
+        let all = [&mut self.paused_until, &mut self.probing_until, &mut self.asked_until];
+        for at in all.into_iter().flatten() {
             *at = at.minus(by);
         }
     }
@@ -60,15 +63,32 @@ impl Breaker {
         }
     }
 
+    /// What was claimed then did not begin. If it was to probe, the next one does: nothing that was claimed before the
+    /// pause was over is meant to.
+    pub fn give_back(&mut self, claimed_at: Timestamp) {
+        if self.paused_until.is_none_or(|until| until <= claimed_at) {
+            self.probing_until = None;
+        }
+    }
+
     /// Records what an attempt came to.
     pub fn record(&mut self, verdict: &Verdict, now: Timestamp, jitter: f64) {
+        let asked = verdict.retry_after.map(|wait| now.plus(wait));
         if verdict.scope == Scope::Notification {
-            // Whatever the other side thinks of this one, it was there and answered. An unknown end says
-            // nothing about the channel.
-            if verdict.outcome != Outcome::Unknown {
-                let pause = verdict.retry_after.map(|wait| now.plus(wait));
-                *self =
-                    Self { paused_until: pause, reason: pause.map(|_| verdict.reason), ..Self::default() };
+            if verdict.outcome == Outcome::Unknown {
+                self.see_nothing(now, jitter);
+            } else if verdict.reason == Reason::Unsendable {
+                // The other side was not asked; another one probes.
+                self.probing_until = None;
+            } else if self.asked_until.is_none_or(|until| until <= now) {
+                // Whatever the other side thinks of this one, it was there and answered.
+                let reason = asked.map(|_| verdict.reason);
+                *self = Self { paused_until: asked, asked_until: asked, reason, ..Self::default() };
+            } else {
+                // While it wants to be left alone, that says nothing: the attempt had begun before. But for how long
+                // it wants that may be news.
+                self.paused_until = self.paused_until.max(asked);
+                self.asked_until = self.asked_until.max(asked);
             }
             return;
         }
@@ -76,15 +96,30 @@ impl Breaker {
         if self.paused_until.is_none_or(|until| until <= now) {
             self.failures = self.failures.saturating_add(1);
         }
-        let step = (self.failures as usize).saturating_sub(1).min(Self::PAUSES.len() - 1);
-        let wait = match verdict.retry_after {
-            Some(asked) => asked,
-            None => spread(Duration::from_secs(Self::PAUSES[step]), jitter),
+        let pause = match verdict.retry_after {
+            // What is asked again and again is no longer believed to be enough: some ask for a second all weekend.
+            Some(wait) => wait.max(Self::pause(self.failures.saturating_sub(1), jitter)),
+            None => Self::pause(self.failures, jitter),
         };
-        self.paused_until = self.paused_until.max(Some(now.plus(wait)));
+        self.paused_until = self.paused_until.max(Some(now.plus(pause)));
+        self.asked_until = self.asked_until.max(asked);
         self.probing_until = None;
         self.reason = Some(verdict.reason);
         self.detail = Some(verdict.detail.clone());
+    }
+
+    /// The pause after so many failures in a row.
+    fn pause(failures: u32, jitter: f64) -> Duration {
+        let Some(step) = (failures as usize).checked_sub(1) else { return Duration::ZERO };
+        spread(Duration::from_secs(Self::PAUSES[step.min(Self::PAUSES.len() - 1)]), jitter)
+    }
+
+    /// Nobody saw how an attempt ended, which says nothing about the channel. If it probed, nobody does any more:
+    /// another one does after one more pause, and not only when the longest attempt would be over.
+    fn see_nothing(&mut self, now: Timestamp, jitter: f64) {
+        if self.probing_until.take().is_some() {
+            self.paused_until = self.paused_until.max(Some(now.plus(Self::pause(self.failures, jitter))));
+        }
     }
 }
 
@@ -142,6 +177,75 @@ mod tests {
         let then = NOW.minus(day);
         assert_eq!(breaker.paused_until, Some(then.plus(Duration::from_secs(5))));
         assert_eq!(breaker.probing_until, Some(then.plus(Duration::from_secs(60))));
+        let mut asked = Breaker::default();
+        asked.record(&trouble().after(Duration::from_secs(90)), NOW, 0.5);
+        asked.set_back(day);
+        assert_eq!(asked.asked_until, Some(then.plus(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn a_probe_whose_end_nobody_saw_is_followed_by_another_after_one_more_pause() {
+        let mut breaker = Breaker::default();
+        breaker.record(&trouble(), NOW, 0.5);
+        let probed = NOW.plus(Duration::from_secs(6));
+        breaker.begin(probed, Duration::from_secs(1_000));
+        let died = Verdict::new(Outcome::Unknown, Reason::WorkerDied, "");
+        breaker.record(&died, probed, 0.5);
+        let again = probed.plus(Duration::from_secs(5));
+        assert_eq!((breaker.clears_at(), breaker.free(again), breaker.failures), (Some(again), 1, 1));
+        assert_eq!(breaker.reason, Some(Reason::Unreachable));
+        let mut sound = Breaker::default();
+        sound.record(&died, NOW, 0.5);
+        assert_eq!(sound, Breaker::default());
+    }
+
+    #[test]
+    fn who_got_through_before_does_not_end_a_pause_that_the_other_side_asked_for() {
+        let mut breaker = Breaker::default();
+        breaker.record(&trouble().after(Duration::from_secs(90)), NOW, 0.5);
+        breaker.record(&Verdict::sent("ok"), NOW.plus(Duration::from_secs(1)), 0.5);
+        breaker.record(&trouble(), NOW.plus(Duration::from_secs(2)), 0.5);
+        let over = NOW.plus(Duration::from_secs(90));
+        assert_eq!((breaker.clears_at(), breaker.free(over)), (Some(over), 1));
+        let limited = Verdict::new(Outcome::Deferred, Reason::RateLimited, "429");
+        for (asked, until) in [(10, 90), (100, 103)] {
+            breaker.record(
+                &limited.clone().after(Duration::from_secs(asked)),
+                NOW.plus(Duration::from_secs(3)),
+                0.5,
+            );
+            assert_eq!(
+                breaker.clears_at(),
+                Some(NOW.plus(Duration::from_secs(until))),
+                "the longest that was asked for"
+            );
+        }
+        let over = NOW.plus(Duration::from_secs(103));
+        breaker.record(&Verdict::sent("ok"), over, 0.5);
+        assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn who_asks_for_a_second_again_and_again_is_asked_less_and_less_often() {
+        let (mut breaker, mut now) = (Breaker::default(), NOW);
+        for seconds in [1, 5, 15, 30, 60, 120, 300, 300] {
+            breaker.record(&trouble().after(Duration::from_secs(1)), now, 0.5);
+            assert_eq!(breaker.clears_at(), Some(now.plus(Duration::from_secs(seconds))));
+            now = now.plus(Duration::from_secs(seconds));
+        }
+        breaker.record(&Verdict::sent("ok"), now, 0.5);
+        breaker.record(&trouble().after(Duration::from_secs(1)), now, 0.5);
+        assert_eq!(breaker.clears_at(), Some(now.plus(Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn what_never_left_says_nothing_of_the_other_side() {
+        let mut breaker = Breaker::default();
+        breaker.record(&trouble(), NOW, 0.5);
+        let probed = NOW.plus(Duration::from_secs(6));
+        breaker.begin(probed, Duration::from_secs(60));
+        breaker.record(&Verdict::new(Outcome::Rejected, Reason::Unsendable, "no such header"), probed, 0.5);
+        assert_eq!((breaker.failures, breaker.free(probed)), (1, 1), "another one probes");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Pure functions and plain data. Deliberately knows no I/O, no SQL, no tokio and no clock: time and
 //! randomness are arguments, so every rule here can be tested by table and by property.
 
+pub mod address;
 pub mod breaker;
 pub mod change;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod status;
 pub mod time;
 pub mod token;
 
+pub use address::in_ascii;
 pub use breaker::Breaker;
 pub use change::{Mark, Touched};
 pub use event::{Cursor, Event, EventFilter, EventKind};

@@ -131,6 +131,11 @@ impl NewNotification {
         if self.idempotency_key.as_deref() == Some("") {
             found.push(Problem::new("key", "is empty; leave it out instead"));
         }
+        for (field, at) in [("not_before", self.not_before), ("ttl", self.expires_at)] {
+            if at > Some(LAST) {
+                found.push(Problem::new(field, "leads beyond the year 9999"));
+            }
+        }
         text(&mut found, "message", &content.message, limits.message);
         text(&mut found, "html", content.html.as_deref().unwrap_or_default(), limits.message);
         headers(&mut found, &content.headers);
@@ -138,6 +143,9 @@ impl NewNotification {
         found
     }
 }
+
+/// The end of the year 9999: what is beyond it RFC 3339 cannot say.
+const LAST: Timestamp = Timestamp(253_402_300_799_999);
 
 /// What forbids accepting `value` as one line of a notification or of a user.
 #[must_use]
@@ -268,6 +276,17 @@ mod tests {
     #[test]
     fn a_plain_one_is_accepted() {
         assert_eq!(fields(&plain()), [""; 0]);
+    }
+
+    #[test]
+    fn times_end_with_the_year_9999() {
+        let mut n = plain();
+        (n.not_before, n.expires_at) = (Some(LAST), Some(LAST));
+        assert_eq!(fields(&n), [""; 0]);
+        n.expires_at = Some(Timestamp(LAST.0 + 1));
+        assert_eq!(fields(&n), ["ttl"]);
+        n.not_before = n.expires_at;
+        assert_eq!(fields(&n), ["not_before", "ttl"]);
     }
 
     #[test]

@@ -109,6 +109,8 @@ reasons! {
     Unsendable = "unsendable",
     /// The worker died during the attempt.
     WorkerDied = "worker_died",
+    /// The worker is gone, and nothing tells whether the attempt had begun: the machine went down, or the store was restored.
+    WorkerLost = "worker_lost",
     /// Workers died `POISON_AFTER` times in a row while they sent it.
     Poison = "poison",
     /// The retry schedule is used up.

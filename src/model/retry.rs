@@ -14,6 +14,9 @@ impl RetrySchedule {
     /// The most retries that a schedule may hold.
     pub const LIMIT: usize = 1000;
 
+    /// The longest wait: a hundred years. More is a slip, and would not fit a time of the store.
+    pub const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+
     /// A schedule of these waits, in this order; an empty one never retries.
     #[must_use]
     pub fn new(waits: Vec<Duration>) -> Self {
@@ -72,6 +75,9 @@ fn read_step(step: &str) -> Result<(Duration, usize), RetryError> {
     if times == 0 || wait.is_zero() {
         return Err(bad());
     }
+    if wait > RetrySchedule::LONGEST {
+        return Err(RetryError::TooLong(step.to_owned()));
+    }
     Ok((wait, times))
 }
 
@@ -98,6 +104,9 @@ pub enum RetryError {
     /// A step that is not a wait, or not a wait and a count.
     #[error("`{0}` is not a wait like `30s` or `5m*2` (write `never` for no retry)")]
     Step(String),
+    /// A wait that is longer than [`RetrySchedule::LONGEST`].
+    #[error("`{0}` is longer than a hundred years")]
+    TooLong(String),
     /// More than [`RetrySchedule::LIMIT`] retries.
     #[error("a schedule holds at most {} retries", RetrySchedule::LIMIT)]
     TooMany,
@@ -121,6 +130,9 @@ mod tests {
             assert!(matches!(bad.parse::<RetrySchedule>(), Err(RetryError::Step(_))), "{bad}");
         }
         assert_eq!("1s*1001".parse::<RetrySchedule>(), Err(RetryError::TooMany));
+        let century = |more| format!("{}s", RetrySchedule::LONGEST.as_secs() + more).parse::<RetrySchedule>();
+        assert_eq!(century(0).map(|schedule| schedule.retries()), Ok(1));
+        assert!(matches!(century(1), Err(RetryError::TooLong(_))));
     }
 
     #[test]

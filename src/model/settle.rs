@@ -47,21 +47,23 @@ pub struct Policy {
     pub retry: RetrySchedule,
     /// What is done when nobody saw an attempt's end.
     pub on_unknown: OnUnknown,
-    /// The age at which a deferral becomes dead, however many retries are left.
+    /// How long after its first attempt began a deferral becomes dead, however many retries are left.
     pub give_up_after: Duration,
 }
 
 /// What is known of a notification whose attempt has just ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tried {
-    /// When it was enqueued.
-    pub created_at: Timestamp,
+    /// When the first of the attempts began that deferred it; this one, if it is the first.
+    pub deferred_since: Timestamp,
     /// Its last useful moment, if it has one.
     pub expires_at: Option<Timestamp>,
     /// Retries used up before this attempt.
     pub retries: u32,
     /// Workers that died in a row while they sent it, before this attempt.
     pub crashes: u32,
+    /// Whether it was deferred before, and the channel has been without trouble since: others get through.
+    pub others_pass: bool,
 }
 
 /// Where it stands now.
@@ -86,6 +88,10 @@ pub const POISON_AFTER: u32 = 3;
 /// pause usually lasts longer.
 const CHANNEL_WAIT: Duration = Duration::from_secs(5);
 
+/// The longest wait of one that meets trouble again and again where others get through. It may be what is wrong (a text
+/// that some filter of the other side takes for an attack), and pauses the channel for all of them each time.
+const LONGEST_CHANNEL_WAIT: Duration = Duration::from_secs(300);
+
 /// The shortest wait after greylisting: RFC 6647 section 2.1 advises servers to accept within minutes.
 const GREYLIST_WAIT: Duration = Duration::from_secs(180);
 
@@ -108,6 +114,8 @@ pub fn settle(tried: &Tried, verdict: &Verdict, policy: &Policy, now: Timestamp,
         Outcome::Unknown => {
             let crashes = match verdict.reason {
                 Reason::WorkerDied => tried.crashes + 1,
+                // A machine that goes down is no proof of anything.
+                Reason::WorkerLost => tried.crashes,
                 _ => 0,
             };
             if crashes >= POISON_AFTER {
@@ -131,7 +139,7 @@ fn again(
 ) -> Transition {
     let ended =
         |status, reason| Transition { status, next_attempt_at: now, reason, retries: tried.retries, crashes };
-    let (wait, retries) = match waits(tried, verdict, policy, jitter) {
+    let (wait, retries) = match waits(tried, verdict, policy, now, jitter) {
         Some(answer) => answer,
         None => return ended(Status::Dead, Reason::RetriesExhausted),
     };
@@ -139,27 +147,38 @@ fn again(
     if tried.expires_at.is_some_and(|at| at <= next_attempt_at) {
         return ended(Status::Expired, Reason::Expired);
     }
-    if now.since(tried.created_at) >= policy.give_up_after {
+    if now.since(tried.deferred_since) >= policy.give_up_after {
         return ended(Status::Dead, Reason::GaveUp);
     }
     Transition { status: Status::Pending, next_attempt_at, reason: verdict.reason, retries, crashes }
 }
 
 /// The wait before the next attempt, and the retries used up by then; `None` when there is none left.
-fn waits(tried: &Tried, verdict: &Verdict, policy: &Policy, jitter: f64) -> Option<(Duration, u32)> {
+fn waits(
+    tried: &Tried,
+    verdict: &Verdict,
+    policy: &Policy,
+    now: Timestamp,
+    jitter: f64,
+) -> Option<(Duration, u32)> {
     if let Some(asked) = verdict.retry_after {
         return Some((asked, tried.retries));
     }
     if verdict.scope == Scope::Channel {
-        return Some((spread(CHANNEL_WAIT, jitter), tried.retries));
+        // As long again as it has been deferred, so that it pauses the channel less and less often.
+        let wait = match tried.others_pass {
+            true => now.since(tried.deferred_since).clamp(CHANNEL_WAIT, LONGEST_CHANNEL_WAIT),
+            false => CHANNEL_WAIT,
+        };
+        return Some((spread(wait, jitter), tried.retries));
+    }
+    if matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost) {
+        // Says nothing about the other side, and most of what a lost one had claimed had not begun: again at once.
+        return Some((Duration::ZERO, tried.retries));
     }
     let wait = policy.retry.wait(tried.retries, jitter)?;
-    let wait = match verdict.reason {
-        Reason::Greylisted => wait.max(spread(GREYLIST_WAIT, jitter)),
-        // A worker's death says nothing about the other side: again at once.
-        Reason::WorkerDied => Duration::ZERO,
-        _ => wait,
-    };
+    let greylisted = verdict.reason == Reason::Greylisted;
+    let wait = if greylisted { wait.max(spread(GREYLIST_WAIT, jitter)) } else { wait };
     Some((wait, tried.retries + 1))
 }
 
@@ -179,7 +198,8 @@ mod tests {
     }
 
     fn tried() -> Tried {
-        Tried { created_at: Timestamp(NOW.0 - 1_000), expires_at: None, retries: 0, crashes: 0 }
+        let deferred_since = Timestamp(NOW.0 - 1_000);
+        Tried { deferred_since, expires_at: None, retries: 0, crashes: 0, others_pass: false }
     }
 
     fn decide(tried: Tried, verdict: &Verdict) -> Transition {
@@ -217,6 +237,23 @@ mod tests {
     }
 
     #[test]
+    fn who_meets_trouble_where_others_get_through_waits_as_long_again_each_time() {
+        let waits = |seconds, others_pass| {
+            let deferred_since = NOW.minus(Duration::from_secs(seconds));
+            let trouble = Verdict::channel_trouble(Reason::Credentials, "HTTP 403");
+            let next = decide(Tried { deferred_since, others_pass, ..tried() }, &trouble);
+            assert_eq!((next.status, next.retries), (Status::Pending, 0), "and does not die of it");
+            next.next_attempt_at.since(NOW).as_secs()
+        };
+        assert_eq!([1, 5, 10, 200, 80_000].map(|seconds| waits(seconds, true)), [5, 5, 10, 200, 300]);
+        assert_eq!(
+            [1, 80_000].map(|seconds| waits(seconds, false)),
+            [5, 5],
+            "a channel that is down for all"
+        );
+    }
+
+    #[test]
     fn greylisting_is_answered_in_minutes() {
         let next = decide(tried(), &Verdict::new(Outcome::Deferred, Reason::Greylisted, "450"));
         assert!(next.next_attempt_at.since(NOW) >= Duration::from_secs(120));
@@ -231,7 +268,7 @@ mod tests {
 
     #[test]
     fn what_is_deferred_for_too_long_is_given_up() {
-        let tried = Tried { created_at: NOW.minus(Duration::from_secs(86_401)), ..tried() };
+        let tried = Tried { deferred_since: NOW.minus(Duration::from_secs(86_401)), ..tried() };
         let next = decide(tried, &Verdict::channel_trouble(Reason::Unreachable, ""));
         assert_eq!((next.status, next.reason), (Status::Dead, Reason::GaveUp));
     }
@@ -243,6 +280,23 @@ mod tests {
         assert_eq!((once.status, once.crashes, once.next_attempt_at), (Status::Pending, 1, NOW));
         let thrice = decide(Tried { crashes: 2, ..tried() }, &died);
         assert_eq!((thrice.status, thrice.reason), (Status::Dead, Reason::Poison));
+    }
+
+    #[test]
+    fn a_workers_death_uses_up_no_retry() {
+        let died = Verdict::new(Outcome::Unknown, Reason::WorkerDied, "");
+        let retries = policy().retry.retries() as u32;
+        let next = decide(Tried { retries, ..tried() }, &died);
+        assert_eq!((next.status, next.next_attempt_at, next.retries), (Status::Pending, NOW, retries));
+    }
+
+    #[test]
+    fn a_machine_that_goes_down_time_and_again_neither_makes_it_poison_nor_uses_up_retries() {
+        let lost = Verdict::new(Outcome::Unknown, Reason::WorkerLost, "");
+        let (retries, crashes) = (policy().retry.retries() as u32, POISON_AFTER - 1);
+        let next = decide(Tried { retries, crashes, ..tried() }, &lost);
+        assert_eq!((next.status, next.next_attempt_at), (Status::Pending, NOW));
+        assert_eq!((next.retries, next.crashes), (retries, crashes));
     }
 
     #[test]

@@ -140,7 +140,8 @@ pub trait Writer: Send {
     fn hold(&mut self, now: Timestamp, which: &Selection) -> Result<Changed>;
     /// Lets go what is held; due at once, or at `not_before`.
     fn release(&mut self, now: Timestamp, which: &Selection) -> Result<Changed>;
-    /// Starts what is dead, expired or cancelled again: due at once, with a fresh retry schedule and no expiry.
+    /// Starts what is dead, expired or cancelled again: due at once, or at `not_before`, with a fresh
+    /// retry schedule, fresh patience and no expiry.
     fn requeue(&mut self, now: Timestamp, which: &Selection) -> Result<Changed>;
 
     /// Removes one bite of old final notifications with all that belongs to them.

@@ -328,6 +328,10 @@ pub struct Claimed {
     pub retries: u32,
     /// Workers that died in a row while they sent it.
     pub crashes: u32,
+    /// When the first of the attempts began that deferred it, if one did.
+    pub deferred_since: Option<Timestamp>,
+    /// Whether it is the one that probes a channel in trouble.
+    pub probes: bool,
     /// What is to be told.
     pub content: Content,
 }
@@ -350,6 +354,8 @@ pub struct Exchanged {
 pub struct ClaimReply {
     /// At most as many as were wanted.
     pub claimed: Vec<Claimed>,
+    /// These could not be read, and are dead now.
+    pub unreadable: Vec<Id>,
     /// What kept it from giving more.
     pub limited_by: LimitedBy,
 }
@@ -376,8 +382,8 @@ pub struct Orphan {
     pub worker: Id,
     /// When it was claimed.
     pub claimed_at: Timestamp,
-    /// Whether its attempt may have begun.
-    pub begun: bool,
+    /// Whether its attempt had begun; `None` where nothing tells.
+    pub begun: Option<bool>,
     /// What it had; the content is left empty.
     pub claimed: Claimed,
 }

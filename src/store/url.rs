@@ -16,6 +16,7 @@ impl FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("sqlite://") {
+            Some(path) if path.contains(char::is_control) => Err(UrlError::Control),
             Some(path) if path.len() > 1 && path.starts_with('/') => Ok(Self::Sqlite(PathBuf::from(path))),
             Some(_) => Err(UrlError::Relative),
             // The text may hold a password: it is not repeated.
@@ -38,6 +39,9 @@ pub enum UrlError {
     /// Not an absolute path.
     #[error("the path must be absolute, with three slashes: sqlite:///var/lib/notifyctl/notifyctl.db")]
     Relative,
+    /// A name that no file should have, and that would steer a terminal wherever it is told.
+    #[error("the path holds a control character")]
+    Control,
     /// Another kind of database.
     #[error("the kind of store is not known; write sqlite:///path")]
     Scheme,
@@ -52,6 +56,8 @@ mod tests {
         assert_eq!("sqlite:///a/b.db".parse(), Ok(StoreUrl::Sqlite("/a/b.db".into())));
         assert_eq!("sqlite://a.db".parse::<StoreUrl>(), Err(UrlError::Relative));
         assert_eq!("sqlite:///".parse::<StoreUrl>(), Err(UrlError::Relative));
+        assert_eq!("sqlite:///a\0.db".parse::<StoreUrl>(), Err(UrlError::Control));
+        assert_eq!("sqlite:///a\u{1b}[31m.db".parse::<StoreUrl>(), Err(UrlError::Control));
         assert_eq!("mysql://u:p@h/d".parse::<StoreUrl>(), Err(UrlError::Scheme));
     }
 }

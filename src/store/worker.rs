@@ -15,7 +15,7 @@ pub trait Worker: Send + Sync {
 
     /// Leaves on record, before the first byte, that an attempt for `id` begins; after this process's
     /// death it counts as unknown instead of not begun. Survives the process, not the machine; after a
-    /// crash of the machine all that was claimed counts as begun.
+    /// crash of the machine all that was claimed may have begun.
     ///
     /// `place` belongs to one notification from here until its settlement is committed.
     fn begin(&self, place: usize, id: Id) -> io::Result<()>;

@@ -16,10 +16,13 @@ pub fn past(text: &str, now: Timestamp, zone: &impl TimeZone) -> Result<Timestam
     if let Ok(ago) = duration(text) {
         return Ok(now.minus(ago));
     }
-    // A clock or a weekday means its next moment; told from a day or a week ago that is the last one.
-    for back in [Duration::ZERO, DAY, DAY * 7] {
-        match instant(text, now.minus(back), zone)
-            .or_else(|error| instant(&format!("{text} 00:00"), now, zone).map_err(|_| error))
+    // A clock or a weekday means its next moment; told from a day or a week ago that is the last one. What is told from
+    // now on is no such name: `+2h` a day ago would be a moment that nobody meant.
+    let backs = if is_ahead(text) { &[Duration::ZERO][..] } else { &[Duration::ZERO, DAY, DAY * 7] };
+    for back in backs {
+        let from = now.minus(*back);
+        match instant(text, from, zone)
+            .or_else(|error| instant(&format!("{text} 00:00"), from, zone).map_err(|_| error))
         {
             Ok(at) if at <= now => return Ok(at),
             Ok(_) => {}
@@ -27,4 +30,10 @@ pub fn past(text: &str, now: Timestamp, zone: &impl TimeZone) -> Result<Timestam
         }
     }
     Err(format!("`{text}` is in the future"))
+}
+
+/// Whether it is told as seen from now, and not by its name.
+fn is_ahead(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('+') || text.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("tomorrow"))
 }

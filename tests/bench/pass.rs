@@ -1,5 +1,6 @@
 //! A pass over a channel that does nothing, attempts on record and counts kept, against a bare claim-and-settle loop.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,7 @@ fn run_until(until: Until, store: Handle, wake: &Arc<Notify>) -> u64 {
         worker,
         worker_name: "bench:1:1".into(),
         lanes: vec![lane],
+        configured: BTreeSet::new(),
         clock: Arc::new(SystemClock),
         random: fastrand::Rng::with_seed(1),
         until,

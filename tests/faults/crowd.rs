@@ -60,7 +60,7 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
         refusals: Mutex::default(),
     };
     let begun = Instant::now();
-    let mut times: Vec<Duration> = Vec::new();
+    let (mut times, mut expected): (Vec<Duration>, Vec<String>) = <_>::default();
     let mut pages = 0;
     std::thread::scope(|scope| {
         let place = &place;
@@ -72,7 +72,9 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
         let reader = scope.spawn(|| place.read());
         scope.spawn(|| place.watch());
         for shell in shells {
-            times.extend(shell.join().expect("a shell"));
+            let (took, accepted) = shell.join().expect("a shell");
+            times.extend(took);
+            expected.extend(accepted);
         }
         place.over.store(true, Relaxed);
         pages = reader.join().expect("a reader");
@@ -83,8 +85,7 @@ pub fn scenario(ground: &Ground) -> Vec<Finding> {
     for arrival in receiver.arrivals() {
         *copies.entry(arrival.message.trim_end().to_owned()).or_default() += 1;
     }
-    let shells = (0..SHELLS).flat_map(|shell| (0..each).map(move |n| text(shell, n)));
-    let expected: Vec<String> = shells.chain((0..listed).map(|n| format!("listed {n}"))).collect();
+    expected.extend((0..listed).map(|n| format!("listed {n}")));
     let lost = expected.iter().filter(|text| !copies.contains_key(*text)).count();
     let twice = copies.values().filter(|copies| **copies > 1).count();
     let refusals = std::mem::take(&mut *place.refusals.lock().expect("whole"));
@@ -156,20 +157,19 @@ fn mib(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 10.0).round() / 10.0
 }
 
-fn text(shell: usize, n: usize) -> String {
-    format!("shell {shell}, command {n}")
-}
-
 impl Place<'_> {
-    /// One shell: a command after the other. Says how long each took.
-    fn enqueue(&self, shell: usize, commands: usize) -> Vec<Duration> {
-        let one = |n: usize| {
+    /// One shell: a command after the other. Says how long each took, and what was accepted.
+    fn enqueue(&self, shell: usize, commands: usize) -> (Vec<Duration>, Vec<String>) {
+        let (mut times, mut accepted) = (Vec::new(), Vec::new());
+        for n in 0..commands {
             let channel = ["mail", "hook"][n % 2];
+            let text = format!("shell {shell}, command {n}");
             let begun = Instant::now();
-            self.run(&["enqueue", "--channel", channel, "--to", "ops@example.org", &text(shell, n)]);
-            begun.elapsed()
-        };
-        (0..commands).map(one).collect()
+            let done = self.run(&["enqueue", "--channel", channel, "--to", "ops@example.org", &text]);
+            times.push(begun.elapsed());
+            accepted.extend(done.then_some(text));
+        }
+        (times, accepted)
     }
 
     fn deliver(&self) {
@@ -209,9 +209,11 @@ impl Place<'_> {
         }
     }
 
-    fn run(&self, args: &[&str]) {
+    /// Whether it did what it was asked for.
+    fn run(&self, args: &[&str]) -> bool {
         let output = self.sandbox.notifyctl().args(args).output().expect("run notifyctl");
         self.heed(args, &output);
+        output.status.success()
     }
 
     fn heed(&self, args: &[&str], output: &std::process::Output) {

@@ -103,7 +103,15 @@ fn a_channel_in_trouble_is_one_that_is_stopped() {
 #[test]
 fn what_keeps_it_from_looking_is_unknown_and_a_damaged_store_critical() {
     let sandbox = Sandbox::new();
-    for args in [&["--bad"][..], &["--dead", "x"], &["--channel", "no such"], &[]] {
+    for args in [
+        &["--bad"][..],
+        &["--dead", "x"],
+        &["--dead", "5,2"],
+        &["--oldest-due", "15m,5m"],
+        &["--store-free", "5%,10%"],
+        &["--channel", "no such"],
+        &[],
+    ] {
         let (code, lines) = check(&sandbox, args);
         assert_eq!(code, 3, "{args:?}: {lines:?}");
         assert!(lines.len() == 1 && lines[0].starts_with("NOTIFYCTL UNKNOWN - "), "{args:?}: {lines:?}");

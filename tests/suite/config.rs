@@ -89,6 +89,15 @@ fn a_variable_that_cannot_be_meant_is_named() {
     notifyctl: $NOTIFYCTL_STORE__BUSY_TIMEOUT: store.busy_timeout: `5` has no unit; write `5s` for seconds or `5m` for minutes
     notifyctl: hint: notifyctl.toml(5) explains every key; `notifyctl config check` tries a change without sending
     ");
+    sandbox.configure(
+        "[channels.a-b]\nkind = \"smtp\"\nhost = \"h\"\n[channels.a_b]\nkind = \"smtp\"\nhost = \"h\"\n",
+    );
+    let said = said_of("NOTIFYCTL_CHANNELS__A_B__HOST", "x");
+    assert!(
+        said.contains("$NOTIFYCTL_CHANNELS__A_B__HOST: ") && said.contains("means `a-b` and `a_b` alike"),
+        "{said}"
+    );
+    sandbox.configure("");
     insta::assert_snapshot!(said_of("NOTIFYCTL_STORE_URL", "sqlite:///x.db"), @r"
     notifyctl: $NOTIFYCTL_STORE_URL: a table and its key are joined by two underscores: NOTIFYCTL_STORE__URL
     notifyctl: hint: notifyctl.toml(5) explains every key; `notifyctl config check` tries a change without sending

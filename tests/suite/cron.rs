@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
@@ -58,9 +58,8 @@ fn every_other_line_of_the_crontab_runs_and_is_silent() {
     let system = System::new();
     assert!(system.run(&format!("{PROGRAM} enqueue --to ops@example.org hello")).status.success());
     let mut lines = 0;
-    for line in crontab().lines().filter(|line| line.contains(" * ") && !line.starts_with('#')) {
+    for command in commands() {
         lines += 1;
-        let command: String = line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ");
         // As cron does it: an escaped % is a %.
         let Output { status, stdout, stderr } = system.run(&command.replace("\\%", "%"));
         assert!(
@@ -70,8 +69,35 @@ fn every_other_line_of_the_crontab_runs_and_is_silent() {
             String::from_utf8_lossy(&stderr)
         );
     }
-    assert_eq!(lines, 4);
+    assert_eq!(lines, 3);
     assert_eq!(fs::read_dir(system.path("var/backups/notifyctl")).expect("the backups").count(), 1);
+}
+
+/// Of a damaged store no copy is made, week after week: the last sound one must not be tidied away meanwhile.
+#[test]
+fn old_copies_go_only_when_there_is_a_new_one() {
+    let system = System::new();
+    let backup =
+        commands().find(|command| command.contains("db backup")).expect("it is there").replace("\\%", "%");
+    let folder = system.path("var/backups/notifyctl");
+    fs::create_dir(&folder).expect("make the folder");
+    let two_months_ago = SystemTime::now() - 60 * Duration::from_secs(86_400);
+    for name in ["old.db", "old.db.partial"] {
+        let file = fs::File::create(folder.join(name)).expect("make it");
+        file.set_modified(two_months_ago).expect("age it");
+    }
+    assert_eq!(system.run(&backup).status.code(), Some(66), "there is no store");
+    assert_eq!(fs::read_dir(&folder).expect("the backups").count(), 2);
+    assert!(system.run(&format!("{PROGRAM} enqueue --to ops@example.org hello")).status.success());
+    assert!(system.run(&backup).status.success());
+    assert!(fs::read_dir(&folder).expect("the backups").count() == 1 && !folder.join("old.db").exists());
+}
+
+/// What the crontab runs, without the times.
+fn commands() -> impl Iterator<Item = String> {
+    let lines: Vec<_> = crontab().lines().map(str::to_owned).collect();
+    let lines = lines.into_iter().filter(|line| line.contains(" * ") && !line.starts_with('#'));
+    lines.map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" "))
 }
 
 /// cron, ended when dropped.

@@ -153,6 +153,12 @@ fn a_known_user_needs_no_recipient() {
     assert_eq!(sandbox.store().get(1).unwrap().unwrap().summary.recipient, "seven@example.org");
     let shown: Value = serde_json::from_str(&sandbox.ok(&["user", "show", "u7", "--json"])).unwrap();
     assert_eq!((&shown["to"], &shown["name"]), (&"seven@example.org".into(), &"Seven".into()));
+    sandbox.ok(&["user", "set", "u9", "--to", "nine\u{202e}@example.org", "--name", "N\u{2066}ine"]);
+    let told = sandbox.ok(&["user", "show", "u9"]);
+    assert!(
+        told.contains("nine\u{fffd}@") && told.contains("N\u{fffd}ine"),
+        "what it says cannot turn a line around: {told}"
+    );
     assert!(sandbox.fails(66, &["user", "show", "u8"]).contains("no such user"));
     assert!(sandbox.fails(65, &["user", "set", "u8", "--to", "a\nb"]).contains("control character"));
 }

@@ -189,6 +189,19 @@ fn a_listing_is_narrowed_by_every_filter() {
     assert_eq!(ids(&["--channel", "relay"]), [two]);
     assert_eq!(ids(&["--user", "u1"]), [two]);
     assert_eq!(ids(&["--to", "ann@example.org"]), [two]);
+    // A channel of mail keeps a domain in ASCII, and people write it as they read it.
+    let five: i64 =
+        sandbox.ok(&["enqueue", "--to", "Bö <bob@müller.example>", "hi"]).trim().parse().expect("an id");
+    let webhook = queue.enqueue(plain("relay", "bob@müller.example"));
+    let to = "Bö <bob@xn--mller-kva.example>";
+    assert_eq!(ids(&["--to", "Bö <bob@müller.example>"]), [five]);
+    assert_eq!(ids(&["--to", to]), [five]);
+    assert_eq!(ids(&["--to", "bob@müller.example"]), [webhook]);
+    assert_eq!(ids(&["--to", "bob@mueller.example"]), [0; 0]);
+    for id in [five, webhook] {
+        sandbox.ok(&["cancel", &id.to_string()]);
+    }
+    sandbox.ok(&["purge", "--older-than", "0s", "--status", "cancelled"]);
     assert_eq!(ids(&["--batch", &batch]), [three, four]);
     assert_eq!(ids(&["--since", "1h"]), [one, two, three, four]);
     assert_eq!(ids(&["--until", "1h"]), [0; 0]);
@@ -325,9 +338,13 @@ fn waiting_for_a_batch_ends_with_its_last_notification() {
 
 /// What `args` print on a terminal of 80 columns.
 fn on_a_terminal(sandbox: &Sandbox, args: &str, env: &[(&str, &str)]) -> String {
+    on_one_of(80, sandbox, args, env)
+}
+
+fn on_one_of(columns: usize, sandbox: &Sandbox, args: &str, env: &[(&str, &str)]) -> String {
     let binary = env!("CARGO_BIN_EXE_notifyctl");
     let mut script = std::process::Command::new("script");
-    script.args(["-qec", &format!("stty cols 80 rows 24; {binary} {args}"), "/dev/null"]);
+    script.args(["-qec", &format!("stty cols {columns} rows 24; {binary} {args}"), "/dev/null"]);
     script.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
     script.env("NOTIFYCTL_CONFIG", sandbox.path().join("notifyctl.toml")).envs(env.iter().copied());
     let output = script.stdin(Stdio::null()).output().expect("run script, of the package bsdutils");
@@ -362,4 +379,21 @@ fn a_terminal_gets_fifty_rows_cut_to_its_width() {
     assert_eq!(lines[51], "notifyctl: there are more than these 50; --all lists them all");
     assert_eq!(on_a_terminal(&sandbox, "list --all", &[]).lines().count(), 62);
     assert_eq!(on_a_terminal(&sandbox, "list --limit 3", &[]).lines().count(), 4);
+}
+
+#[test]
+fn a_narrow_terminal_gets_the_columns_that_fit() {
+    let sandbox = Sandbox::new();
+    let mut queue = Queue::new(&sandbox);
+    for status in Status::ALL {
+        queue.at(status, "outbox");
+    }
+    for columns in [40, 69, 70, 99, 100, 200] {
+        let listed = on_one_of(columns, &sandbox, "list", &[("NO_COLOR", "1")]);
+        assert!(listed.lines().all(|line| line.chars().count() <= columns), "{columns}:\n{listed}");
+        let titles: Vec<_> = listed.lines().next().expect("titles").split_whitespace().collect();
+        let (why, enqueued) = (titles.contains(&"why"), titles.contains(&"enqueued"));
+        assert_eq!((why, enqueued), (columns >= 70, columns >= 100), "{titles:?}");
+        assert!(titles.starts_with(&["id", "status"]) && titles.contains(&"to"), "{titles:?}");
+    }
 }

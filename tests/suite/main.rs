@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod backup;
 mod batch;
 mod cache;
 mod check;

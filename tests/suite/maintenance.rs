@@ -235,3 +235,36 @@ fn a_copy_that_cannot_be_made_is_in_the_log_and_stops_nothing() {
     until("sent", || sandbox.ok(&["show", &id]).contains("sent"));
     drop(daemon);
 }
+
+/// A store that is damaged, or a disk that is full, would else be read whole each minute until somebody comes.
+#[test]
+fn a_copy_that_cannot_be_made_is_tried_again_in_an_hour_or_when_the_configuration_changed() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("file"), "").expect("write");
+    let to = sandbox.path().join("file/below");
+    let config = |to: &Path| {
+        let backup = format!("[backup]\nto = \"{}\"\n[log]\nlevel = \"debug\"\n", to.display());
+        sandbox
+            .configure(&format!("[daemon]\nroles = \"maintenance\"\n{backup}{}", running("run", "exit 0")));
+    };
+    config(&to);
+    let fast = [("LD_PRELOAD", faketime()), ("FAKETIME", "+0 x60".into()), ("NO_FAKE_STAT", "1".into())];
+    let fast = fast.each_ref().map(|(name, value)| (*name, value.to_str().expect("UTF-8")));
+    let daemon = Daemon::start_with(&sandbox, &fast);
+    let times = |what: &str| log(&sandbox).matches(what).count();
+    let looks = |n: usize| {
+        until("it has looked", || {
+            daemon.hears("WATCHDOG=1");
+            times("maintenance: has looked") >= n
+        });
+    };
+    looks(4);
+    assert_eq!(times("([backup] to): Not a directory"), 1, "{}", log(&sandbox));
+    config(&sandbox.path().join("folder"));
+    daemon.signal("-HUP");
+    until("a copy is made", || {
+        daemon.hears("WATCHDOG=1");
+        times("maintenance: made a backup") > 0
+    });
+    drop(daemon);
+}

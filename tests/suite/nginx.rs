@@ -141,6 +141,7 @@ fn events_come_through_nginx_as_they_happen_and_the_numbers_stay_on_this_host() 
     let daemon = Daemon::start(&sandbox);
     let port = daemon.address().port();
     let nginx = Nginx::start(sandbox.path(), &[port; 3]);
+    let origin = format!("Origin: {}", nginx.url(""));
     let upgrade = [
         "-H",
         &bearer,
@@ -152,8 +153,11 @@ fn events_come_through_nginx_as_they_happen_and_the_numbers_stay_on_this_host() 
         "Sec-WebSocket-Version: 13",
         "-H",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        // As the page's own.
+        "-H",
+        &origin,
     ];
-    let stream = ["-H", &*bearer, "-H", "Accept: text/event-stream"];
+    let stream = ["-H", &*bearer, "-H", &origin, "-H", "Accept: text/event-stream"];
     // Each is told within its five seconds, so nothing on the way keeps it back.
     let told = std::thread::scope(|scope| {
         let watchers = [&upgrade[..], &stream].map(|args| scope.spawn(|| curl(&nginx, "/v1/events", args)));

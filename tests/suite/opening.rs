@@ -95,6 +95,30 @@ fn the_store_is_its_owners_alone() {
     assert_eq!(mode(sandbox.db().parent().expect("a folder")), 0o700);
 }
 
+/// In a container without root on its host, who owns the folder may be somebody whom the container does not know.
+#[test]
+fn a_store_is_made_in_the_folder_of_somebody_who_is_nobody_here() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root may give a folder to somebody else.
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let folder = sandbox.db().parent().expect("a folder").to_owned();
+    std::fs::create_dir(&folder).expect("make it");
+    std::os::unix::fs::chown(&folder, Some(4711), Some(4711)).expect("give it away");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("open it");
+    let alone = sandbox.notifyctl();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user"]).arg(alone.get_program());
+    command.args(["enqueue", "--to", "ann@example.org", "hello"]);
+    command.env_clear().current_dir(sandbox.path());
+    command.envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", "/usr/bin:/bin");
+    let output = command.output().expect("run unshare");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::fs::metadata(sandbox.db()).expect("made").uid(), 0, "it stays whose it is");
+}
+
 /// A daemon with a user of its own is neither shut out nor stopped by what root's shells and cron passes leave beside its store.
 #[test]
 fn what_root_leaves_beside_the_store_of_another_user_is_theirs() {

@@ -242,6 +242,100 @@ fn every_configuration_in_the_readme_is_one() {
     }
 }
 
+/// The keys that the page names for each command, against those that it writes.
+#[test]
+fn every_object_has_the_keys_that_the_page_says() {
+    let page = read("man/notifyctl.7");
+    let mut told = BTreeMap::<String, BTreeSet<String>>::new();
+    let mut before = BTreeSet::new();
+    for entry in between(&page, ".Sh JSON", ".Sh EVENTS").split(".It Cm ").skip(1) {
+        let (commands, text) = entry.split_once('\n').expect("what is told of it");
+        let text = text.split(" ;\n").next().expect("a text").split("\n.El").next().expect("a text");
+        let same = if text.starts_with("the same, and\n") { before } else { BTreeSet::new() };
+        let words = text.trim_start_matches("the same, and\n").trim_start_matches(".Cm ");
+        before =
+            words.split_whitespace().filter(|word| *word != ",").map(str::to_owned).chain(same).collect();
+        for command in commands.split(" , ") {
+            told.insert(command.to_owned(), before.clone());
+        }
+    }
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("b.csv"), "to,message\na@example.org,m\n").expect("write");
+    let mut found = BTreeMap::new();
+    for (command, line) in [
+        ("enqueue", "enqueue --to a@example.org --json m"),
+        ("enqueue --batch", "enqueue --batch b.csv --json"),
+        ("send-pending --dry-run", "send-pending --dry-run --json"),
+        ("hold", "hold 1 --json"),
+        ("release", "release 1 --json"),
+        ("cancel", "cancel 1 --json"),
+        ("requeue", "requeue 1 --json"),
+        ("why", "why 1 --json"),
+        ("send-pending", "send-pending --json"),
+        ("wait ID", "wait 1 --json"),
+        ("wait --batch", "wait --batch 1 --json"),
+        ("status ID", "status 1 --json"),
+        ("status", "status --json"),
+        ("status --batch", "status --batch 1 --json"),
+        ("list", "list --json"),
+        ("show", "show 1 --json"),
+        ("purge", "purge --json"),
+        ("channel list", "channel list --json"),
+        ("channel test", "channel test outbox --to a@example.org --json"),
+        ("user set", "user set u --to a@example.org"),
+        ("user show", "user show u --json"),
+        ("token create", "token create --name t --scope read --json"),
+        ("token list", "token list --json"),
+        ("db check", "db check --json"),
+        ("db stats", "db stats --json"),
+        ("config show", "config show --json"),
+    ] {
+        let out = sandbox.ok(&line.split(' ').collect::<Vec<_>>());
+        if let Some(first) = out.lines().next().filter(|_| line.contains("--json")) {
+            let object: BTreeMap<String, serde_json::Value> = serde_json::from_str(first).expect(line);
+            found.insert(command.to_owned(), object.into_keys().collect::<BTreeSet<_>>());
+        }
+    }
+    assert_eq!(told, found);
+}
+
+/// What a program that fails has said is in nobody's hand: neither its size nor its bytes may cost the notification.
+#[test]
+fn the_recipe_for_what_a_program_said_loses_none() {
+    let readme = read("README.md");
+    let recipe = readme.lines().find(|line| line.contains("out=$(")).expect("the recipe");
+    let recipe = recipe
+        .trim_start_matches("30 2 * * *")
+        .replace("/usr/local/bin/notifyctl", env!("CARGO_BIN_EXE_notifyctl"));
+    let said = [
+        "printf 'all of it'; exit 1",
+        "printf 'no such file: Gr\\374\\303\\237e'; exit 1",
+        "yes 'tar: \u{fc}: file changed as we read it' | head -c 3000000; exit 1",
+        "exit 1",
+    ];
+    for (n, said) in said.into_iter().enumerate() {
+        let sandbox = Sandbox::new();
+        let program = sandbox.path().join("backup");
+        std::fs::write(&program, format!("#!/bin/sh\n{said}\n")).expect("write a program");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("let it run");
+        let line = recipe.replace("/usr/local/sbin/backup", &program.display().to_string());
+        // With cron's shell, and as little around it.
+        let mut cron = Command::new("/bin/sh");
+        cron.args(["-c", &line]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", sandbox.path());
+        cron.env("NOTIFYCTL_CONFIG", sandbox.path().join("notifyctl.toml"));
+        assert_eq!(output(&mut cron), "", "{n}: {line}");
+        let shown: serde_json::Value =
+            serde_json::from_str(&sandbox.ok(&["show", "--json", "1"])).expect("JSON");
+        let message = shown["message"].as_str().expect("a text");
+        match n {
+            0 => assert_eq!(message, "all of it\n"),
+            1 => assert_eq!(message, "no such file: Gr\u{df}e\n"),
+            2 => assert!(message.len() > 40_000 && message.contains("tar: \u{fc}: file changed")),
+            _ => assert_eq!(message, "\n"),
+        }
+    }
+}
+
 /// A line of a man page without what is only for the typesetter.
 fn plain(line: &str) -> String {
     line.replace("\\(dq", "\"").replace("\\-", "-").replace("\\*(Aq", "'").replace("\\|", "")

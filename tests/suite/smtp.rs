@@ -396,6 +396,40 @@ async fn a_login_that_is_not_offered_or_refused_shows_no_password() {
 }
 
 #[tokio::test]
+async fn what_takes_too_long_in_all_is_not_told_as_a_greeting_that_does_not_come() {
+    let peer = Peer::start(vec![Script::polite().offers(&["AUTH PLAIN"])]);
+    let sleepy = Source::Command(["sleep", "5"].map(str::to_owned).to_vec());
+    let timeouts = Timeouts::within(Duration::from_millis(200));
+    let options =
+        smtp::Options { password: Some(sleepy), timeouts, ..with_password(options(&peer), Mechanism::Auto) };
+    let verdict = channel(options).attempt(&envelope("x")).await;
+    assert_eq!(came_to(&verdict), deferred(Reason::Timeout, Scope::Channel), "{verdict:?}");
+    assert!(verdict.detail.ends_with(": not ready for mail within 800ms"), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_relay_that_repeats_a_password_is_not_quoted_whenever_it_does() {
+    let shows = |verdict: &Verdict| verdict.detail.contains("s3cret") || verdict.detail.contains("AHVz");
+    for (at, said) in [
+        ("AUTH", "535 5.7.8 no: AHVzZXIAczNjcmV0 s3cret"),
+        ("MAIL", "530 5.7.0 log in, AHVzZXIAczNjcmV0 s3cret"),
+        ("RCPT", "550 5.1.1 unknown to AHVzZXIAczNjcmV0 s3cret"),
+        ("dot", "554 5.6.0 AHVzZXIAczNjcmV0 s3cret"),
+        ("dot", "250 2.0.0 AHVzZXIAczNjcmV0 s3cret"),
+    ] {
+        let peer = Peer::start(vec![Script::polite().offers(&["AUTH PLAIN"]).on(at, Act::Say(said))]);
+        let channel = channel(with_password(options(&peer), Mechanism::Auto));
+        // Side by side: of several that are refused at once, none may make another forget what was said.
+        let attempts: tokio::task::JoinSet<_> = std::iter::repeat_n(channel, 4)
+            .map(|channel| async move { channel.attempt(&envelope("x")).await })
+            .collect();
+        for verdict in attempts.join_all().await {
+            assert!(verdict.detail.ends_with("[removed] [removed]") && !shows(&verdict), "{at} {verdict:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_the_relay_cannot_carry_is_refused_before_it_is_asked() {
     let mut foreign = envelope("x");
     foreign.content.recipient = "jürgen@example.org".into();

@@ -126,6 +126,50 @@ fn a_large_selection_changes_whole_and_once() {
 }
 
 #[test]
+fn a_selection_changes_whole_though_nobody_reads_which() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    for way in ["filter", "ids"] {
+        let sandbox = Sandbox::new();
+        let mut queue = Queue::new(&sandbox);
+        let batch = queue.batch("outbox", 5_000).to_string();
+        let ids: String = (1..=5_000).map(|id| format!("{id}\n")).collect();
+        let (args, input) = match way {
+            "filter" => (["hold", "--batch", &batch], ""),
+            _ => (["hold", "-", "--json"], ids.as_str()),
+        };
+        let mut command = sandbox.notifyctl();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("run notifyctl");
+        // As `| head -1` reads.
+        let stdout = child.stdout.take().expect("a pipe");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("write ids");
+        drop(stdin);
+        BufReader::with_capacity(16, stdout).read_line(&mut String::new()).expect("a line");
+        let output = child.wait_with_output().expect("wait for notifyctl");
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, "notifyctl: 5,000 notifications held\n"));
+
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let release = sandbox.notifyctl().args(["release", "--all"]).stdout(full).output().expect("run it");
+        assert_eq!(code(&release), 74, "{}", stderr(&release));
+        assert!(stderr(&release).starts_with("notifyctl: 5,000 notifications released\n"), "{release:?}");
+        let counts = queue.hand.store.counts().expect("counts");
+        assert_eq!((counts.of(Status::Held), counts.of(Status::Pending)), (0, 5_000), "{way}");
+    }
+}
+
+#[test]
+fn help_that_nobody_got_is_not_said_to_have_been_given() {
+    for args in [&["--help"][..], &["list", "--help"], &["--version"], &["completions", "bash"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let output = Sandbox::new().notifyctl().args(args).stdout(full).output().expect("run it");
+        assert_eq!(code(&output), 74, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("notifyctl: write standard output: No space left"), "{output:?}");
+    }
+}
+
+#[test]
 fn a_selection_is_narrowed_by_every_filter() {
     let sandbox = Sandbox::new();
     let mut queue = Queue::new(&sandbox);
@@ -309,6 +353,11 @@ fn a_backup_is_a_store_of_its_own_and_never_overwrites() {
     let copy = sandbox.path().join("copy.db");
     assert_eq!(std::fs::metadata(&copy).expect("the copy").permissions().mode() & 0o777, 0o600);
     sandbox.fails(73, &["db", "backup", "copy.db"]);
+    // Whoever meant a pipe has no copy, and must not think so.
+    assert!(sandbox.fails(64, &["db", "backup", "-"]).contains("not to standard output"));
+    assert!(!sandbox.path().join("-").exists());
+    let said = sandbox.fails(73, &["db", "backup", "nowhere/copy.db"]);
+    assert!(said.contains("hint: make its folder first"), "{said}");
     let other = Sandbox::new();
     std::fs::create_dir(other.db().parent().expect("a folder")).expect("make it");
     std::fs::rename(&copy, other.db()).expect("move it");
@@ -326,6 +375,32 @@ fn a_damaged_count_is_found() {
     assert!(stdout(&output).starts_with("accounting: "), "{}", stdout(&output));
     let output = run(&sandbox, &["db", "check", "--json"]);
     assert_eq!((code(&output), &json(&output)[0]["ok"]), (1, &false.into()));
+}
+
+#[test]
+fn a_damaged_file_is_a_finding_and_no_failure_of_the_check() {
+    let sandbox = Sandbox::new();
+    Queue::new(&sandbox).batch("outbox", 3_000);
+    sandbox.ok(&["db", "backup", "copy.db"]);
+    let mut bytes = std::fs::read(sandbox.path().join("copy.db")).expect("read the copy");
+    bytes[80 * 1_024..200 * 1_024].fill(0xa5);
+    let other = Sandbox::new();
+    std::fs::create_dir(other.db().parent().expect("a folder")).expect("make it");
+    std::fs::write(other.db(), bytes).expect("write it damaged");
+    let output = run(&other, &["db", "check"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("integrity: "), "{}", stdout(&output));
+    assert!(stderr(&output).contains("restore a backup"), "{}", stderr(&output));
+    let output = run(&other, &["db", "check", "--json"]);
+    assert_eq!((code(&output), &json(&output)[0]["findings"][0]["check"]), (1, &"integrity".into()));
+    let said = other.fails(65, &["db", "backup", "copy.db"]);
+    assert!(said.contains("restore a backup"), "{said}");
+    for left in ["copy.db", "copy.db.partial", "copy.db.partial-journal"] {
+        assert!(!other.path().join(left).exists(), "{left}");
+    }
+    let output = run(&other, &["db", "check", "--repair"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("not repaired: the file itself is damaged"), "{}", stderr(&output));
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `notifyctl token`, through the binary.
 
+use std::process::{Command, Stdio};
+
 use notifyctl::secret::token;
 use serde_json::Value;
 
 use crate::support::Sandbox;
+use crate::support::daemon::until;
 
 fn json(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
@@ -32,6 +35,22 @@ fn a_token_is_shown_once_and_nothing_of_it_is_kept() {
         let Ok(bytes) = std::fs::read(&path) else { continue };
         assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{}", path.display());
     }
+}
+
+#[test]
+fn a_token_that_cannot_be_shown_is_good_for_nobody() {
+    let sandbox = Sandbox::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let made = sandbox
+        .notifyctl()
+        .args(["token", "create", "--name", "shop", "--scope", "read"])
+        .stdout(full)
+        .output();
+    let made = made.expect("run notifyctl");
+    let said = String::from_utf8(made.stderr).unwrap();
+    assert_eq!(made.status.code(), Some(74), "{said}");
+    assert!(said.contains("was revoked; make another one") && !said.contains("nctl_"), "{said}");
+    assert_eq!(json(&sandbox.ok(&["token", "list", "--json"]))[0]["standing"], "revoked");
 }
 
 #[test]
@@ -94,6 +113,32 @@ fn who_made_and_who_revoked_a_token_is_on_record() {
 }
 
 #[test]
+fn a_log_that_is_a_fifo_is_waited_for_by_nobody() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.path().join("log");
+    assert!(Command::new("mkfifo").arg(&log).status().expect("mkfifo").success());
+    sandbox.configure(&format!("[log]\nlevel = \"info\"\nfile = \"{}\"\n", log.display()));
+    for args in [&["token", "create", "--name", "x", "--scope", "read"][..], &["config", "check"]] {
+        let mut command = sandbox.notifyctl();
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("run notifyctl");
+        until("it has ended", || child.try_wait().expect("look").is_some());
+        let said = child.wait_with_output().expect("what it said");
+        let (code, said) = (said.status.code(), String::from_utf8(said.stderr).expect("UTF-8"));
+        assert!(code == Some(0) && said.contains("log.file: "), "{args:?}: {code:?} {said}");
+        assert!(said.contains("INFO audit token create ") || args[0] == "config", "{said}");
+    }
+    // Whoever reads it gets the lines.
+    let mut reader = Command::new("cat").arg(&log).stdout(Stdio::piped()).spawn().expect("cat");
+    until("a line is read", || {
+        create(&sandbox, &["--name", "y", "--scope", "read"]);
+        reader.try_wait().expect("look").is_some()
+    });
+    let read = reader.wait_with_output().expect("what it read").stdout;
+    assert!(String::from_utf8(read).expect("UTF-8").contains("INFO audit token create "));
+}
+
+#[test]
 fn revoking_is_for_ever_and_says_what_it_did() {
     let sandbox = Sandbox::new();
     assert!(sandbox.fails(66, &["token", "revoke", "1"]).contains("there is no store yet"));
@@ -114,6 +159,11 @@ fn what_cannot_be_meant_makes_no_token() {
         sandbox
             .fails(64, &["token", "create", "--name", "x", "--scope", "read", "--ttl", "9"])
             .contains("unit")
+    );
+    assert!(
+        sandbox
+            .fails(65, &["token", "create", "--name", "x", "--scope", "read", "--ttl", "0s"])
+            .contains("--ttl: is zero")
     );
     assert!(sandbox.fails(65, &["token", "create", "--name", " ", "--scope", "read"]).contains("--name"));
     assert!(sandbox.fails(65, &["token", "create", "--name", "a\nb", "--scope", "read"]).contains("--name"));

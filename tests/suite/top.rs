@@ -135,10 +135,19 @@ fn with_little_room_the_channels_stay() {
     row(&screen, &format!("│{dead} "), "recipient_rej");
     assert_eq!(dead, 123_456_781);
     assert!(screen.contains("? help") && !screen.contains("sent/s"), "{screen}");
+    let many = "UPDATE channels SET pending = 12345, dead = 678901 WHERE name = 'outbox'";
+    assert_eq!(store.execute(many, []).expect("many wait"), 1);
     let terminal = Terminal::start(&sandbox, "little", ("40", "9"), "NO_COLOR=1");
     let screen = terminal.shows("? help");
     row(&screen, "│relay ", " paused ");
+    row(&screen, "│outbox ", " 12,345 ready");
+    // What there is no room for is left out as a whole.
+    assert!(!screen.contains("678") && !screen.contains("41 m"), "{screen}");
+    let terminal = Terminal::start(&sandbox, "least", ("30", "9"), "NO_COLOR=1");
+    let screen = terminal.shows("? help");
+    row(&screen, "│relay ", " paused ");
     row(&screen, "│outbox ", " ready");
+    assert!(!screen.contains("345"), "{screen}");
 }
 
 #[test]
@@ -154,6 +163,16 @@ fn keys_hold_release_filter_and_requeue_once_it_is_confirmed() {
     terminal.press(&["h"]);
     terminal.shows("outbox is held; r releases it");
     assert!(held("outbox") && !held("relay"));
+    // Why, and since when, stays what it was; and another key than the letter is no letter.
+    sandbox.ok(&["channel", "hold", "outbox", "--reason", "until the relay is back"]);
+    terminal.press(&["C-r", "M-r", "h"]);
+    terminal.shows("outbox is held already; r releases it");
+    terminal.shows("until the relay is back");
+    assert!(sandbox.ok(&["status"]).contains("until the relay is back"));
+    terminal.press(&["/", "xx", "C-h", "BSpace"]);
+    terminal.shows("/▏");
+    terminal.press(&["Escape"]);
+    terminal.shows("? help");
     terminal.press(&["r"]);
     terminal.shows("outbox is released");
     assert!(!held("outbox"));
@@ -196,6 +215,18 @@ fn keys_hold_release_filter_and_requeue_once_it_is_confirmed() {
     );
     terminal.shows("exit 0");
     terminal.shows(" icanon");
+}
+
+/// What a key asks for would be done to a store that nobody is shown.
+#[test]
+fn it_ends_when_the_store_is_not_where_it_was() {
+    let sandbox = Sandbox::new();
+    drop(Queue::new(&sandbox));
+    let terminal = Terminal::start(&sandbox, "moved", ("80", "24"), "NO_COLOR=1");
+    terminal.shows("q quit");
+    std::fs::rename(sandbox.db(), sandbox.path().join("away.db")).expect("move it");
+    let screen = terminal.shows("exit 75").replace('\n', "");
+    assert!(screen.contains("it was moved or removed"), "{screen}");
 }
 
 #[test]

@@ -76,6 +76,21 @@ fn what_the_papers_name_as_places_is_open_to_the_service() {
     assert_eq!(after(backup, "# to = "), after(&unit, "ReadWritePaths=-"));
 }
 
+/// Walls behind which something that the papers promise is not so.
+#[test]
+fn no_wall_hides_what_a_service_has_to_see() {
+    for unit in ["notifyctl.service", "notifyctl-send-pending.service"] {
+        let text = fs::read_to_string(top().join("systemd").join(unit)).expect("read it");
+        let says = |start: &str| text.lines().any(|line| line.starts_with(start));
+        // The folder is root's: with a mode that shuts others out, one that systemd has made lets no service in.
+        assert!(says("ConfigurationDirectory=") && !says("ConfigurationDirectoryMode="), "{unit}");
+        // Whoever asks by the socket would be `nobody`, and `socket_users` name no one.
+        assert!(!says("PrivateUsers="), "{unit}");
+        // The boot has no name then: what the machine's crash left is not told from what a process left.
+        assert!(!says("ProcSubset="), "{unit}");
+    }
+}
+
 /// supervisord with our program alone; it ends with its program when dropped.
 struct Supervisor<'a> {
     process: Child,

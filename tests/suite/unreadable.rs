@@ -23,7 +23,14 @@ fn a_row_that_cannot_be_read_is_set_aside_and_the_rest_is_sent() {
         .execute("UPDATE notifications SET recipient = CAST(x'ff' AS TEXT) WHERE id = 3", [])
         .expect("spoil");
     drop(spoil);
-    sandbox.ok(&["send-pending"]);
+    let output = sandbox.run(&["send-pending", "--json"], b"");
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "something died: {told}");
+    let tally: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&tally["sent"], &tally["dead"]), (&1.into(), &2.into()));
+    for id in [1, 3] {
+        assert!(told.contains(&format!("cannot be read, and is dead id={id} channel=outbox")), "{told}");
+    }
     let counts = sandbox.store().counts().expect("counts");
     assert_eq!((counts.of(Status::Sent), counts.of(Status::Dead)), (1, 2));
     sandbox.ok(&["db", "check"]);

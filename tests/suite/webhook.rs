@@ -403,6 +403,26 @@ fn a_connection_is_used_again_until_it_is_closed() {
     assert_eq!(peer.connections(), 2);
 }
 
+#[test]
+fn where_connections_end_unsaid_behind_the_first_answer_each_request_gets_one_of_its_own() {
+    let peer = Peer::start(|mut stream| {
+        read_request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        // As one that is closed while the next request is on its way.
+        read_request(&mut stream);
+    });
+    let channel = build(&Options::Webhook(options(&peer.url("/"))));
+    let envelope = envelope("x");
+    let mut outcomes = Vec::new();
+    runtime().block_on(async {
+        for _ in 0..5 {
+            outcomes.push(channel.attempt(&envelope).await.outcome);
+        }
+    });
+    assert_eq!(outcomes, [Outcome::Sent, Outcome::Unknown, Outcome::Sent, Outcome::Sent, Outcome::Sent]);
+    assert_eq!(peer.connections(), 4);
+}
+
 /// Takes the four seconds that a connection is kept.
 #[test]
 fn a_connection_that_nobody_needs_is_hung_up_on() {
@@ -447,6 +467,38 @@ fn a_certificate_that_is_not_trusted_and_no_tls_at_all_are_the_channels_trouble(
     let url = format!("https://localhost:{}/", receiver.port);
     let options = webhook::Options { ca_file: Some(certificate.into()), ..options(&url) };
     assert_eq!(short(&post(&options, &envelope("x"))), (Outcome::Sent, Reason::Accepted));
+}
+
+#[test]
+fn certificates_that_are_renewed_are_read_again_once_somebody_is_not_trusted() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (right, key) = certificate(dir.path());
+    let receiver = Receiver::start(&[OLD, "--tls", &right, &key]);
+    let ca_file = dir.path().join("ca.pem");
+    let ca = |file: &str| std::fs::copy(file, &ca_file).unwrap();
+    ca(&certificate(other.path()).0);
+    let hook = options(&format!("https://localhost:{}/", receiver.port));
+    let relay = notifyctl::channel::smtp::Options {
+        port: Some(receiver.port),
+        tls: Some(notifyctl::channel::smtp::Tls::Implicit),
+        ca_file: Some(ca_file.clone()),
+        timeouts: notifyctl::channel::smtp::Timeouts::within(Duration::from_secs(1)),
+        ..notifyctl::channel::smtp::Options::new("localhost")
+    };
+    let hook = webhook::Options { ca_file: Some(ca_file.clone()), ..hook };
+    let channels = [Options::Webhook(hook), Options::Smtp(relay)].map(|all| all.build("x").unwrap());
+    let mail = {
+        let mut envelope = envelope("x");
+        envelope.content.recipient = "ops@example.org".into();
+        envelope
+    };
+    let runtime = runtime();
+    let reasons = || channels.each_ref().map(|channel| runtime.block_on(channel.attempt(&mail)).reason);
+    assert_eq!(reasons(), [Reason::Tls, Reason::Tls]);
+    ca(&right);
+    // The relay is no relay, and says nothing; that is known once it is trusted.
+    assert_eq!(reasons()[0], Reason::Accepted);
+    assert_eq!(reasons()[1], Reason::Timeout);
 }
 
 #[test]

@@ -33,6 +33,9 @@ impl Jsonl {
     pub fn append(&self, object: &[u8], patience: Duration) -> Result<String, Failure> {
         let mut file = self.open_locked(patience)?;
         let length = file.metadata().map_err(|source| self.failure("look at", source))?.len();
+        if length == 0 {
+            self.sync_name(&file)?;
+        }
         let mut line = Vec::with_capacity(object.len() + 2);
         if self.is_torn(&file, length)? {
             line.push(b'\n');
@@ -43,9 +46,6 @@ impl Jsonl {
             // A full disk may have taken a part: leave nothing half-done while we hold the lock.
             let _ = file.set_len(length);
             return Err(self.failure("write", source));
-        }
-        if length == 0 {
-            sync_folder(self.path.parent().unwrap_or(&self.path))?;
         }
         Ok(format!("{} at byte {length}", self.path.display()))
     }
@@ -82,6 +82,17 @@ impl Jsonl {
         }
     }
 
+    /// Makes the name of a new file durable, before a line is: one that stands there must never be told as failed.
+    fn sync_name(&self, file: &File) -> Result<(), Failure> {
+        match sync_folder(self.path.parent().unwrap_or(&self.path)) {
+            // A folder in which one may write, and not look.
+            Err(failure) if failure.source.kind() == io::ErrorKind::PermissionDenied => {
+                rustix::fs::syncfs(file).map_err(|errno| self.failure("sync the name of", errno.into()))
+            }
+            synced => synced,
+        }
+    }
+
     fn is_still(&self, file: &File) -> bool {
         match (file.metadata(), fs::metadata(&self.path)) {
             (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
@@ -103,6 +114,10 @@ impl Jsonl {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::thread::{CapabilitySet, CapabilitySets};
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -160,6 +175,27 @@ mod tests {
         assert!(!jsonl.is_still(&stale));
         jsonl.append(b"{2}", SOON).unwrap();
         assert_eq!(fs::read(&jsonl.path).unwrap(), b"{2}\n");
+    }
+
+    #[test]
+    fn a_folder_that_may_be_written_and_not_looked_at_takes_each_line_once() {
+        let (dir, jsonl) = jsonl();
+        let mode = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o300);
+        let written = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                // Root looks everywhere; this thread is to be as others are.
+                let none = CapabilitySet::empty();
+                let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+                rustix::thread::set_capabilities(None, sets).unwrap();
+                assert!(fs::read_dir(dir.path()).is_err());
+                [b"{1}", b"{2}"].map(|line| jsonl.append(line, SOON).map_err(|failure| failure.to_string()))
+            });
+            writer.join().unwrap()
+        });
+        mode(0o700);
+        assert!(written.iter().all(Result::is_ok), "{written:?}");
+        assert_eq!(fs::read(&jsonl.path).unwrap(), b"{1}\n{2}\n");
     }
 
     #[test]

@@ -5,11 +5,14 @@ mod maildir;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fmt, fs, io};
 
 use lettre::message::Mailbox;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use self::jsonl::Jsonl;
 use self::maildir::Maildir;
@@ -86,7 +89,14 @@ pub struct File {
     target: Arc<Target>,
     from: Option<Mailbox>,
     timeout: Duration,
+    /// Turns to write, [`WRITERS`] at once: each takes a thread, and the other channels need some too.
+    turns: Arc<Semaphore>,
+    /// Writes that took longer than they may and cannot be stopped. While there are any nothing more begins.
+    overdue: Mutex<Vec<JoinHandle<Result<String, Failure>>>>,
 }
+
+/// How many write at once, whatever `max_in_flight` says: one process has a few hundred threads at most.
+const WRITERS: usize = 16;
 
 /// Where the bytes go; shared with the thread that writes them.
 enum Target {
@@ -109,11 +119,15 @@ impl File {
             Format::Maildir => Target::Maildir(Maildir::new(path)),
             Format::Jsonl => Target::Jsonl(Jsonl::new(path)),
         };
-        Ok(Self { target: Arc::new(target), from: from.clone(), timeout: *timeout })
+        Ok(Self {
+            target: Arc::new(target),
+            from: from.clone(),
+            timeout: *timeout,
+            turns: Arc::new(Semaphore::new(WRITERS)),
+            overdue: Mutex::default(),
+        })
     }
 
-    /// Writes on a thread of the blocking pool: a full or a remote disk may take its time, and must not
-    /// take that of the other channels.
     async fn write(&self, envelope: &Envelope) -> Verdict {
         let bytes = match self.bytes(envelope) {
             Ok(bytes) => bytes,
@@ -121,23 +135,53 @@ impl File {
         };
         let target = Arc::clone(&self.target);
         let name = maildir::name(envelope);
-        let (attempt, timeout) = (envelope.attempt, self.timeout);
-        let written = tokio::task::spawn_blocking(move || match &*target {
+        let attempt = envelope.attempt;
+        self.in_time(move |left| match &*target {
             Target::Maildir(maildir) => maildir.deliver(&name, attempt, &bytes),
             // Half of it, so that another's lock is told as such and not as a slow disk.
-            Target::Jsonl(jsonl) => jsonl.append(&bytes, timeout / 2),
+            Target::Jsonl(jsonl) => jsonl.append(&bytes, left / 2),
+        })
+        .await
+    }
+
+    /// Writes on a thread of the blocking pool: a full or a remote disk may take its time, and must not
+    /// take that of the other channels. `write` is told how much time is left.
+    async fn in_time(
+        &self,
+        write: impl FnOnce(Duration) -> Result<String, Failure> + Send + 'static,
+    ) -> Verdict {
+        let timeout = self.timeout;
+        let until = Instant::now() + timeout;
+        let turn = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await;
+        let Some(turn) = turn.ok().and_then(Result::ok).filter(|_| !self.is_overdue()) else {
+            let detail = format!("an earlier write still waits for the disk after {timeout:?}");
+            return Verdict::channel_trouble(Reason::LocalError, &detail);
+        };
+        let mut written = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            write(until.saturating_duration_since(Instant::now()))
         });
-        match tokio::time::timeout(timeout, written).await {
+        match timeout_at(until, &mut written).await {
             Ok(Ok(Ok(place))) => Verdict::sent(&place),
             Ok(Ok(Err(failure))) => Verdict::channel_trouble(Reason::LocalError, &failure.to_string()),
             Ok(Err(_)) => Verdict::new(Outcome::Unknown, Reason::LocalError, "the writing thread panicked"),
             // The thread cannot be stopped and may yet succeed.
-            Err(_) => Verdict::new(
-                Outcome::Unknown,
-                Reason::NoAnswer,
-                &format!("the disk took longer than {timeout:?}"),
-            ),
+            Err(_) => {
+                self.overdue().push(written);
+                let detail = format!("the disk took longer than {timeout:?}");
+                Verdict::new(Outcome::Unknown, Reason::NoAnswer, &detail)
+            }
         }
+    }
+
+    fn is_overdue(&self) -> bool {
+        let mut overdue = self.overdue();
+        overdue.retain(|write| !write.is_finished());
+        !overdue.is_empty()
+    }
+
+    fn overdue(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<Result<String, Failure>>>> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bytes(&self, envelope: &Envelope) -> Result<Vec<u8>, Verdict> {
@@ -177,4 +221,55 @@ impl Failure {
 fn sync_folder(path: &Path) -> Result<(), Failure> {
     let synced = fs::File::open(path).and_then(|folder| folder.sync_all());
     synced.map_err(|source| Failure::new("sync", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use futures_util::future::join_all;
+    use tokio::sync::RwLock;
+
+    use super::*;
+    use crate::model::Scope;
+
+    #[tokio::test]
+    async fn while_a_write_hangs_nothing_more_begins() {
+        let options = Options { timeout: Duration::from_millis(50), ..Options::new("/nowhere") };
+        let file = File::new("archive", &options).unwrap();
+        let came_to = |verdict: Verdict| (verdict.outcome, verdict.scope);
+        let (done, disk) = std::sync::mpsc::channel::<()>();
+        let hangs = move |_| disk.recv().map(|()| "late".to_owned()).map_err(|_| unreachable!());
+        assert_eq!(came_to(file.in_time(hangs).await), (Outcome::Unknown, Scope::Notification));
+        for _ in 0..3 {
+            let verdict = file.in_time(|_| panic!("it was begun")).await;
+            assert_eq!(came_to(verdict), (Outcome::Deferred, Scope::Channel));
+        }
+        done.send(()).unwrap();
+        while file.is_overdue() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(came_to(file.in_time(|_| Ok("again".into())).await), (Outcome::Sent, Scope::Notification));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_takes_a_few_threads_however_many_writes_are_due() {
+        let options = Options { timeout: Duration::from_millis(300), ..Options::new("/nowhere") };
+        let file = File::new("archive", &options).unwrap();
+        let (begun, dead) = (Arc::new(AtomicUsize::new(0)), Arc::new(RwLock::new(())));
+        let disk = dead.write().await;
+        let hang = |_| {
+            let (begun, dead) = (Arc::clone(&begun), Arc::clone(&dead));
+            file.in_time(move |_| {
+                begun.fetch_add(1, Relaxed);
+                drop(dead.blocking_read());
+                Ok("late".to_owned())
+            })
+        };
+        let verdicts = join_all((0..3 * WRITERS).map(hang)).await;
+        let unknown = verdicts.iter().filter(|verdict| verdict.outcome == Outcome::Unknown).count();
+        drop(disk);
+        assert_eq!((unknown, begun.load(Relaxed)), (WRITERS, WRITERS));
+        assert!(verdicts[WRITERS..].iter().all(|verdict| verdict.scope == Scope::Channel));
+    }
 }

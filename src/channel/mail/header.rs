@@ -44,7 +44,8 @@ pub fn own(headers: &[(String, String)]) -> Result<String, &'static str> {
         let mut one = Headers::new();
         if let Some(addresses) = foreign_addresses(&name, value) {
             one.set(addresses);
-        } else if has_long_word(value, room) {
+        } else if has_long_word(value, room) || value.contains("  ") && !value.is_ascii() {
+            // Word by word, the blanks between two that are encoded would be lost.
             one.insert_raw(encoded(name, value));
         } else {
             // Ids within a value must stay readable, so lettre encodes word by word.

@@ -39,6 +39,8 @@ fn assert_fit_for_the_wire(raw: &str) {
     for line in raw.strip_suffix("\r\n").unwrap().split("\r\n") {
         assert!(line.len() <= 998, "a line of {} bytes", line.len());
         assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+        // Mailboxes of the mbox format would put a `>` before it.
+        assert!(!line.starts_with("From "), "{line:?}");
     }
 }
 
@@ -140,6 +142,9 @@ fn texts_that_tools_like_to_change_come_back_byte_equal() {
         ".\n",
         "a\n.\n.\nb",
         "From me\n",
+        "From ",
+        "é\nFrom From From me\n\nFrom you",
+        &format!("{}From me\n{}From é", "x".repeat(75), "y".repeat(74)),
         "blank at the end \t\nof a line ",
         "tab\tand = and =_mixed_0123456789abcdef-7",
         "a\rb\r\rc\r",
@@ -172,6 +177,7 @@ fn the_callers_headers_are_kept_in_order_and_repeated_ones_repeated() {
     envelope.content.headers = vec![
         ("X-Tag".into(), "one".into()),
         ("X-Tag".into(), "zwö".into()),
+        ("X-Tag".into(), "drei  größere   Lücken".into()),
         ("Reply-To".into(), "Jürgen <j@example.org>".into()),
         ("X-Long".into(), "w".repeat(998)),
         ("References".into(), "<a@b> <c@d>".into()),
@@ -181,7 +187,7 @@ fn the_callers_headers_are_kept_in_order_and_repeated_ones_repeated() {
     let free_text = MessageParser::new().header_text("X-Tag").header_text("X-Long");
     let own = free_text.parse(raw.as_bytes()).unwrap();
     let tags: Vec<_> = own.header_values("X-Tag").filter_map(|value| value.as_text()).collect();
-    assert_eq!(tags, ["one", "zwö"]);
+    assert_eq!(tags, ["one", "zwö", "drei  größere   Lücken"]);
     assert_eq!(own.header("X-Long").unwrap().as_text().unwrap().len(), 998);
     let reply_to = parsed.reply_to().unwrap().first().unwrap();
     assert_eq!((reply_to.name(), reply_to.address()), (Some("Jürgen"), Some("j@example.org")));

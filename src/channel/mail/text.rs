@@ -72,10 +72,23 @@ fn goes_as_it_is(text: &str) -> bool {
 /// Binary input (a `Vec`) is not touched by lettre, and CR LF stays a line end.
 fn quoted_printable(text: String) -> Body {
     match Body::new_with_encoding(text.into_bytes(), ContentTransferEncoding::QuotedPrintable) {
-        Ok(body) => body,
+        Ok(body) => without_from(body),
         // Any bytes can be quoted, so this is not reached; base64 would be right as well.
         Err(bytes) => Body::new(bytes),
     }
+}
+
+/// Breaks a line softly within a `From ` at its start, before which mailboxes of the mbox format get a `>`.
+fn without_from(body: Body) -> Body {
+    let (encoding, bytes) = (body.encoding(), body.into_vec());
+    let (mut broken, mut rest) = (Vec::with_capacity(bytes.len() + 16), 0);
+    for at in memchr::memmem::find_iter(&bytes, "From ").filter(|&at| at == 0 || bytes[at - 1] == b'\n') {
+        broken.extend_from_slice(&bytes[rest..=at]);
+        broken.extend_from_slice(b"=\r\n");
+        rest = at + 1;
+    }
+    broken.extend_from_slice(&bytes[rest..]);
+    Body::dangerous_pre_encoded(broken, encoding)
 }
 
 /// Ends the last line with a soft line break, so that the line end is none of the text's.

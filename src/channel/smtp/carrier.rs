@@ -135,7 +135,8 @@ impl Smtp {
     ) -> (Verdict, After) {
         let timeouts = &self.opener.timeouts;
         if let Err(stop) = session.message(letter, ahead.as_ref(), timeouts).await {
-            return (stop.verdict(), After::of(&stop));
+            // Whatever was said next would be a part of the message that has no end.
+            return (stop.verdict(), After::Unusable);
         }
         let mut limit = timeouts.data_done;
         let mut taken_back = false;

@@ -132,7 +132,8 @@ fn needs_what_is_not_there(stage: Stage, reply: &Reply) -> bool {
 
 /// Whether it is our rate that is refused: congestion by its enhanced code, which is never permanent whatever
 /// its class says (X.4.5, RFC 3463 section 3.5; Google's daily limit), or a policy (X.7.z) or no
-/// enhanced code, with words for it. Relays have no code of their own for it.
+/// enhanced code, with words for it. Relays have no code of their own for it. What an address says is not theirs:
+/// whoever may enqueue chooses it.
 fn is_about_rate(reply: &Reply) -> bool {
     const WORDS: [&str; 18] = [
         "rate limit",
@@ -158,10 +159,25 @@ fn is_about_rate(reply: &Reply) -> bool {
         Some((_, 4, 5)) => true,
         Some((_, subject, _)) if subject != 7 => false,
         _ => {
-            let text = reply.text().to_ascii_lowercase();
+            let text = without_addresses(&reply.text()).to_ascii_lowercase();
             WORDS.iter().any(|word| text.contains(word))
         }
     }
+}
+
+/// `text` without the addresses in it; of quotes before an `@` rather too much goes than too little.
+fn without_addresses(text: &str) -> String {
+    let (mut kept, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('@') {
+        let begin = match before.strip_suffix('"') {
+            Some(quoted) => quoted.find('"'),
+            None => before.rfind([' ', '<']),
+        };
+        kept.push_str(&before[..begin.unwrap_or(0)]);
+        rest = after.find([' ', '>']).map_or("", |end| &after[end..]);
+    }
+    kept.push_str(rest);
+    kept
 }
 
 #[cfg(test)]
@@ -228,6 +244,29 @@ mod tests {
                 Reason::RateLimited,
                 Channel,
             ),
+            (
+                Stage::Rcpt,
+                "554 5.7.1 <throttle@example.org>: Relay access denied",
+                Rejected,
+                Reason::RecipientRejected,
+                Notification,
+            ),
+            (
+                Stage::Rcpt,
+                r#"550 no <"a> \"too fast b"@too-fast.example> for <x@y> "rate limit"@example.org"#,
+                Rejected,
+                Reason::RecipientRejected,
+                Notification,
+            ),
+            (
+                Stage::Rcpt,
+                "450 4.7.1 <ops@example.org>: rate limit of me@example.org",
+                Deferred,
+                Reason::RateLimited,
+                Channel,
+            ),
+            (Stage::Rcpt, "571 throttle@example.org", Rejected, Reason::RecipientRejected, Notification),
+            (Stage::Done, "571 refused", Rejected, Reason::MessageRejected, Notification),
             (Stage::Rcpt, "450 4.2.1 receiving mail too quickly", Deferred, Reason::Greylisted, Notification),
             (Stage::Rcpt, "421 4.7.0 bye", Deferred, Reason::TemporaryFailure, Channel),
             (Stage::Rcpt, "530 5.7.1 log in first", Deferred, Reason::Credentials, Channel),

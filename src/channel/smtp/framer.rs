@@ -127,8 +127,7 @@ mod tests {
         }
 
         #[test]
-        fn any_well_formed_reply_is_parsed(code in 200u16..560, text in "[ -~é]{0,2000}") {
-            prop_assume!(matches!(code / 100, 2..=5) && code / 10 % 10 <= 5);
+        fn any_well_formed_reply_is_parsed(code in 200u16..600, text in "[ -~é]{0,2000}") {
             let replies = replies(format!("{code}-{text}\r\n{code} {text}\n").as_bytes(), 7);
             let reply = Reply::parse(replies[0].as_bytes()).unwrap();
             prop_assert_eq!(reply.code, code);

@@ -1,6 +1,6 @@
 //! Who logs in, and with what: a password read once, or an access token read again before it is old.
 //!
-//! Never shows either. What the relay says of a login may repeat them, so it is scrubbed here as well.
+//! Never shows either. What the relay says may repeat them, so what is to be taken out of that is known here as well.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -53,11 +53,11 @@ impl Login {
         }
     }
 
-    /// What to log in with; runs a program off the async threads where one must be run.
+    /// What to log in with, and what that says; runs a program off the async threads where one must be run.
     ///
     /// # Errors
     /// When the secret cannot be read; says where and why.
-    pub async fn credentials(&self) -> Result<Credentials, String> {
+    pub async fn credentials(&self) -> Result<(Credentials, Said), String> {
         let secret = match self.remembered() {
             Some(secret) => secret,
             None => {
@@ -70,27 +70,13 @@ impl Login {
                 secret
             }
         };
-        Ok(Credentials::new(self.user.clone(), secret.expose_secret().to_owned()))
+        let said = Said::new(&self.user, secret.expose_secret());
+        Ok((Credentials::new(self.user.clone(), secret.expose_secret().to_owned()), said))
     }
 
     /// Reads the secret again before the next login: it was refused, and may have been changed since.
     pub fn forget(&self) {
         *self.lock() = None;
-    }
-
-    /// `text` without the secret, as it is or as a login sends it.
-    pub fn scrubbed(&self, text: &str) -> String {
-        let Some((secret, _)) = &*self.lock() else {
-            return text.to_owned();
-        };
-        let secret = secret.expose_secret();
-        let user = &self.user;
-        let plain = STANDARD.encode(format!("\0{user}\0{secret}"));
-        let oauth = STANDARD.encode(format!("user={user}\x01auth=Bearer {secret}\x01\x01"));
-        [plain.as_str(), &oauth, &STANDARD.encode(secret), secret]
-            .into_iter()
-            .filter(|form| !form.is_empty())
-            .fold(text.to_owned(), |text, form| text.replace(form, "[removed]"))
     }
 
     fn remembered(&self) -> Option<SecretString> {
@@ -104,6 +90,44 @@ impl Login {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SecretString, Duration)>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a login says that nobody may be shown: the secret, as it is and as it is sent. Each connection keeps its own:
+/// another one may have read a newer secret meanwhile.
+#[derive(Default)]
+pub struct Said(Vec<SecretString>);
+
+impl Said {
+    fn new(user: &str, secret: &str) -> Self {
+        let plain = STANDARD.encode(format!("\0{user}\0{secret}"));
+        let oauth = STANDARD.encode(format!("user={user}\x01auth=Bearer {secret}\x01\x01"));
+        let forms = [plain, oauth, STANDARD.encode(secret), secret.to_owned()];
+        Self(forms.into_iter().filter(|form| !form.is_empty()).map(SecretString::from).collect())
+    }
+
+    /// Takes all of it out of what the relay says.
+    pub fn remove_from(&self, text: &mut String) {
+        self.0.iter().for_each(|form| remove(text, form.expose_secret()));
+    }
+}
+
+/// Takes `secret` out of `text`; of a long one its beginning is enough to know it by, for relays and we cut long lines.
+fn remove(text: &mut String, secret: &str) {
+    let begin = secret.char_indices().nth(24).map_or(secret, |(at, _)| &secret[..at]);
+    if !text.contains(begin) {
+        return;
+    }
+    *text = text.replace(secret, "[removed]");
+    if begin == secret {
+        return;
+    }
+    let (mut kept, mut rest) = (String::with_capacity(text.len()), text.as_str());
+    while let Some((before, after)) = rest.split_once(begin) {
+        kept.push_str(before);
+        kept.push_str("[removed]");
+        rest = after.find(char::is_whitespace).map_or("", |end| &after[end..]);
+    }
+    *text = kept + rest;
 }
 
 #[cfg(test)]
@@ -125,12 +149,25 @@ mod tests {
         assert_eq!(login(Mechanism::Auto).choose(&[]), None);
     }
 
+    fn removed(secret: &str, text: &str) -> String {
+        let mut text = text.to_owned();
+        Said::new("u", secret).remove_from(&mut text);
+        text
+    }
+
     #[test]
     fn what_the_relay_repeats_of_a_login_is_removed() {
-        let login = login(Mechanism::Auto);
         let plain = STANDARD.encode("\0u\0s3cret");
         let said = format!("no: {plain} {} s3cret", STANDARD.encode("s3cret"));
-        assert_eq!(login.scrubbed(&said), "no: [removed] [removed] [removed]");
+        assert_eq!(removed("s3cret", &said), "no: [removed] [removed] [removed]");
+    }
+
+    #[test]
+    fn of_a_long_secret_that_the_relay_cuts_nothing_is_left() {
+        let token = "ya29.".to_owned() + &"0123456789".repeat(200);
+        let said = STANDARD.encode(format!("user=u\x01auth=Bearer {token}\x01\x01"));
+        let said = format!("what is {}... or {}", &said[..800], &token[..100]);
+        assert_eq!(removed(&token, &said), "what is [removed] or [removed]");
     }
 
     #[tokio::test]
@@ -146,8 +183,8 @@ mod tests {
         let login = Login::new("u".into(), Source::File(file.clone()), Mechanism::Auto).unwrap();
         write("two\n");
         let pair = |secret: &str| Credentials::new("u".into(), secret.into());
-        assert!(login.credentials().await.unwrap() == pair("one"));
+        assert!(login.credentials().await.unwrap().0 == pair("one"));
         login.forget();
-        assert!(login.credentials().await.unwrap() == pair("two"));
+        assert!(login.credentials().await.unwrap().0 == pair("two"));
     }
 }

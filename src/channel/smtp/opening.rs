@@ -77,7 +77,11 @@ impl Opener {
         let limit = self.timeouts.opening();
         match timeout(limit, self.steps(tls)).await {
             Ok(result) => result,
-            Err(_) => Err(silence(Stage::Greeting, &Broken::Timeout(limit)).into()),
+            // Each phase has kept to its own limit.
+            Err(_) => {
+                let why = format!("connect to {}: not ready for mail within {limit:?}", self.place());
+                Err(Verdict::channel_trouble(Reason::Timeout, &why).into())
+            }
         }
     }
 
@@ -101,7 +105,7 @@ impl Opener {
     /// Connects to the first address that answers; each gets its share of the time that is left.
     async fn connect(&self) -> Result<TcpStream, Verdict> {
         let limit = self.timeouts.connect;
-        let place = format!("{} port {}", self.host, self.port);
+        let place = self.place();
         let trouble =
             |reason, why: &str| Verdict::channel_trouble(reason, &format!("connect to {place}: {why}"));
         let too_long = || trouble(Reason::Timeout, &format!("no answer within {limit:?}"));
@@ -129,6 +133,10 @@ impl Opener {
             }
         }
         Err(last)
+    }
+
+    fn place(&self) -> String {
+        format!("{} port {}", self.host, self.port)
     }
 
     /// RFC 5321 section 4.1.4: a name that means something to the relay, else our address.
@@ -191,9 +199,12 @@ impl Opener {
         }
         .map_err(|why| tls_trouble(&why))?;
         let limit = self.timeouts.command;
-        let why = match timeout(limit, wire.start_tls(connector, self.name.clone())).await {
+        let why = match timeout(limit, wire.start_tls(&connector, self.name.clone())).await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => {
+                self.trust.failed(&error);
+                error.to_string()
+            }
             Err(_) => format!("no answer within {limit:?}"),
         };
         match tls.verifies() {
@@ -212,13 +223,13 @@ impl Opener {
         let mechanism = login
             .choose(&session.features.auth)
             .ok_or_else(|| refused("the relay offers no way to log in that is configured"))?;
-        let credentials = login.credentials().await.map_err(|why| refused(&why))?;
+        let (credentials, said) = login.credentials().await.map_err(|why| refused(&why))?;
+        session.said = said;
         match dialogue(session, mechanism, credentials, self.timeouts.command).await {
             Ok(reply) if reply.code / 100 == 2 => Ok(()),
             Ok(reply) => {
-                let text = login.scrubbed(&reply.text());
                 login.forget();
-                Err(refusal(Stage::Auth, &Reply { lines: vec![text], ..reply }))
+                Err(refusal(Stage::Auth, &reply))
             }
             Err(broken) => Err(silence(Stage::Auth, &broken)),
         }

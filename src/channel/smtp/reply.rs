@@ -15,15 +15,15 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Reads tidied lines ([`super::framer`]): each a code, the same in all of them, and text. The code's digits
-    /// are those of RFC 5321 section 4.2.1.
+    /// Reads tidied lines ([`super::framer`]): each a code, the same in all of them, and text. Of a code that nobody
+    /// knows (571 is some filters' no) the first digit says enough (RFC 5321 section 4.2.1).
     pub fn parse(lines: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(lines).ok()?;
         let mut reply = Self { code: 0, lines: Vec::with_capacity(1) };
         for line in text.split_terminator("\r\n") {
             let (digits, rest) = line.split_at_checked(3)?;
             let code = match digits.as_bytes() {
-                [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9'] => digits.parse().ok()?,
+                [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] => digits.parse().ok()?,
                 _ => return None,
             };
             if !rest.starts_with([' ', '-']) || !reply.lines.is_empty() && code != reply.code {
@@ -170,7 +170,10 @@ mod tests {
             ("250-a\r\n250 b\r\n", Some((250, "a|b".to_owned()))),
             ("250-a\r\n550 b\r\n", None),
             ("999 what\r\n", None),
-            ("260 what\r\n", None),
+            ("571 refused\r\n", Some((571, "refused".to_owned()))),
+            ("299 what\r\n", Some((299, "what".to_owned()))),
+            ("199 what\r\n", None),
+            ("600 what\r\n", None),
             ("+50 what\r\n", None),
             ("25é what\r\n", None),
             ("2500 what\r\n", None),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lettre::transport::smtp::commands::{Quit, Rset};
 use tokio::time::timeout;
 
+use super::login::Said;
 use super::options::COURTESY;
 use super::reply::{Broken, Features, Reply};
 use super::wire::Wire;
@@ -21,6 +22,8 @@ pub struct Session {
     pub proven: bool,
     /// Whether the relay has taken an envelope that was announced behind the message before.
     pub understood: bool,
+    /// What its login said, which the relay may repeat whenever it speaks.
+    pub(super) said: Said,
     /// What is written next; kept for its room.
     pub(super) outgoing: Vec<u8>,
 }
@@ -34,6 +37,7 @@ impl Session {
             carried: 0,
             proven: false,
             understood: false,
+            said: Said::default(),
             outgoing: Vec::new(),
         }
     }
@@ -61,12 +65,12 @@ impl Session {
         }
     }
 
-    /// Reads the next reply.
+    /// Reads the next reply; nothing that the login said is in it.
     pub async fn reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
-        match timeout(limit, self.wire.reply()).await {
-            Ok(reply) => reply,
-            Err(_) => Err(Broken::Timeout(limit)),
-        }
+        let Ok(reply) = timeout(limit, self.wire.reply()).await else { return Err(Broken::Timeout(limit)) };
+        let mut reply = reply?;
+        reply.lines.iter_mut().for_each(|line| self.said.remove_from(line));
+        Ok(reply)
     }
 
     /// Forgets a transaction that was begun; says whether the connection can be used again.

@@ -101,6 +101,11 @@ impl Client {
         self.pool.give_back(session);
     }
 
+    /// Keeps no connection for a while.
+    pub fn keep_none(&self) {
+        self.pool.keep_none();
+    }
+
     /// Hangs up on all that wait.
     pub fn close(&self) {
         self.pool.close();
@@ -113,7 +118,7 @@ impl Client {
             Some((trust, name)) => {
                 let connector =
                     trust.verifying().map_err(|error| Verdict::channel_trouble(Reason::Tls, &error))?;
-                Some((connector, name.clone()))
+                Some((trust, connector, name))
             }
             None => None,
         };
@@ -121,10 +126,13 @@ impl Client {
         let plain = connecting.await.map_err(|error| trouble(Reason::Unreachable, &error))?.into_inner();
         let stream = match tls {
             None => Stream::plain(plain),
-            Some((connector, name)) => match connector.connect(name, plain).await {
+            Some((trust, connector, name)) => match connector.connect(name.clone(), plain).await {
                 Ok(stream) => Stream::tls(stream),
-                Err(error) if is_tls(&error) => return Err(trouble(Reason::Tls, &error)),
-                Err(error) => return Err(trouble(Reason::Unreachable, &error)),
+                Err(error) => {
+                    trust.failed(&error);
+                    let reason = if is_tls(&error) { Reason::Tls } else { Reason::Unreachable };
+                    return Err(trouble(reason, &error));
+                }
             },
         };
         Session::open(stream).await.map_err(|error| trouble(Reason::Unreachable, &error))

@@ -163,6 +163,9 @@ impl Webhook {
                 reply.verdict(&said, SystemClock.now())
             }
             Ok(Err(error)) => {
+                if session.carried == 2 {
+                    self.client.keep_none();
+                }
                 let detail = self.scrub.apply(&chain(&error));
                 client::without_reply(&error, tracker.progress(), &detail)
             }

@@ -13,6 +13,10 @@ use crate::clock;
 /// a request hardly ever meets one that is just being closed, which leaves its end unknown.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// How long none is kept when the second request of one got no answer. Some servers hang up behind each answer and do not
+/// say so before: the end of every request that meets that is unknown, and it may be sent twice.
+const SINGLY: Duration = Duration::from_secs(600);
+
 /// Connections that wait, the one used last on top.
 #[derive(Default)]
 pub struct Pool(Arc<Mutex<Waiting>>);
@@ -20,6 +24,8 @@ pub struct Pool(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     sessions: Vec<(Session, Duration)>,
+    /// Until when none is kept.
+    none_until: Duration,
     /// Hangs up on those that wait for too long, as long as any wait.
     sweeper: Option<AbortOnDropHandle<()>>,
 }
@@ -43,11 +49,21 @@ impl Pool {
     /// Keeps a connection that is ready for the next request.
     pub fn give_back(&self, session: Session) {
         let mut waiting = lock(&self.0);
+        if clock::since_boot() < waiting.none_until {
+            return;
+        }
         waiting.sessions.push((session, clock::since_boot()));
         if waiting.sweeper.is_none() {
             let sweeping = tokio::spawn(sweep(Arc::clone(&self.0)));
             waiting.sweeper = Some(AbortOnDropHandle::new(sweeping));
         }
+    }
+
+    /// Hangs up on all that wait, and keeps none for [`SINGLY`].
+    pub fn keep_none(&self) {
+        let mut waiting = lock(&self.0);
+        waiting.sessions.clear();
+        waiting.none_until = clock::since_boot() + SINGLY;
     }
 
     /// Hangs up on all that wait.

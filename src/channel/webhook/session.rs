@@ -21,6 +21,8 @@ pub struct Session {
     sender: SendRequest<Tracked>,
     line: Line,
     leash: Leash,
+    /// Requests that it has carried, or tried to.
+    pub carried: u32,
 }
 
 /// What moves the bytes, until it has ended.
@@ -35,7 +37,7 @@ impl Session {
         let leash = stream.leash();
         let (sender, connection) =
             Builder::new().max_buf_size(HEAD_LIMIT).handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, line: Line(Some(connection)), leash })
+        Ok(Self { sender, line: Line(Some(connection)), leash, carried: 0 })
     }
 
     /// Whether the next request can leave at once, as far as this host knows: nobody has hung up or said a thing.
@@ -49,6 +51,7 @@ impl Session {
     /// # Errors
     /// Whatever kept the answer from coming.
     pub async fn exchange(&mut self, request: Request<Tracked>) -> hyper::Result<Response<Incoming>> {
+        self.carried += 1;
         self.leash.shorten();
         let answer = self.line.drive(self.sender.send_request(request)).await;
         self.leash.let_go();

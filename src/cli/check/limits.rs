@@ -1,5 +1,6 @@
 //! Thresholds: when a value is a warning, and when it is critical.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
@@ -48,9 +49,10 @@ impl<T: Copy + PartialOrd> Limits<T> {
     }
 }
 
-/// Reads limits of which each is read by `one`.
-pub(super) fn read<T, E: Display>(
+/// Reads limits of which each is read by `one`; the critical one is not on this side of the warning, as seen from what is `worse`.
+pub(super) fn read<T: Ord, E: Display>(
     text: &str,
+    worse: Ordering,
     one: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Limits<T>, String> {
     let limit = |text: &str| match text.trim() {
@@ -61,18 +63,23 @@ pub(super) fn read<T, E: Display>(
     let limits = Limits { warning: limit(warning)?, critical: limit(critical)? };
     match limits {
         Limits { warning: None, critical: None } => Err("names no limit; write CRIT or WARN,CRIT".into()),
+        Limits { warning: Some(warning), critical: Some(critical) } if warning.cmp(&critical) == worse => {
+            Err("would be CRITICAL before it is WARNING; write WARN,CRIT".into())
+        }
         limits => Ok(limits),
     }
 }
 
 /// A count.
 pub(super) fn number(text: &str) -> Result<Limits<u64>, String> {
-    read(text, |one| u64::from_str(one).map_err(|_| format!("`{one}` is not a whole number")))
+    read(text, Ordering::Greater, |one| {
+        u64::from_str(one).map_err(|_| format!("`{one}` is not a whole number"))
+    })
 }
 
 /// A part of a hundred: `5%`, or `5`.
 pub(super) fn percent(text: &str) -> Result<Limits<u64>, String> {
-    read(text, |one| {
+    read(text, Ordering::Less, |one| {
         let number = one.strip_suffix('%').unwrap_or(one).trim_end().parse();
         number
             .ok()
@@ -93,9 +100,12 @@ mod tests {
         assert_eq!(judged("5,", [5, 6, 60]), [State::Ok, State::Warning, State::Warning]);
         let free = percent("10%,5").unwrap();
         assert_eq!([10, 9, 5, 4].map(|n| free.below(n).1), [None, Some(10), Some(10), Some(5)]);
-        for bad in ["", ",", "x", "-1", "5,x", "1,2,3"] {
+        for bad in ["", ",", "x", "-1", "5,x", "1,2,3", "6,5"] {
             assert!(number(bad).is_err(), "{bad}");
         }
-        assert!(percent("101%").is_err());
+        for bad in ["101%", "5%,10%"] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+        assert!(number("5,5").is_ok() && percent("5,5").is_ok());
     }
 }

@@ -3,6 +3,7 @@
 mod limits;
 mod report;
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ pub struct CheckArgs {
 }
 
 fn duration(text: &str) -> Result<Limits<Duration>, String> {
-    limits::read(text, units::duration)
+    limits::read(text, Ordering::Greater, units::duration)
 }
 
 /// Runs it. What keeps it from looking is an answer too.

@@ -1,9 +1,10 @@
 //! `notifyctl config check`: whether everything that is configured can be used.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use log::LevelFilter;
+use rustix::fs::{Access, OFlags, access};
 
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit, logging};
@@ -97,10 +98,14 @@ fn warn_about_file(effective: &Effective) {
 /// A log that cannot be written stops nothing, so nobody may notice.
 fn warn_about_log(path: &Path) {
     let opened = match path.exists() {
-        true => std::fs::OpenOptions::new().append(true).open(path).map(|_| ()),
+        // A FIFO that nobody reads is not waited for.
+        true => {
+            let flags = OFlags::NONBLOCK.bits().cast_signed();
+            std::fs::OpenOptions::new().append(true).custom_flags(flags).open(path).map(|_| ())
+        }
         // Not made here: this command changes nothing.
         false => match path.parent() {
-            Some(folder) => rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(Into::into),
+            Some(folder) => access(folder, Access::WRITE_OK).map_err(Into::into),
             None => Ok(()),
         },
     };

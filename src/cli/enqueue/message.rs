@@ -59,8 +59,11 @@ fn standard_input(limit: usize) -> Result<String, Error> {
         .map_err(|error| Error::new(Exit::IoErr, format!("read standard input: {error}")))?;
     if message.len() > limit {
         let what = format!("is longer than {limit} bytes");
-        return Err(refused(&[Problem::new(Field::Message.name(), what)]));
+        return Err(refused(&[Problem::new(Field::Message.name(), what)])
+            .hint("`tail -c 100000` in between keeps its end; a file travels along with --attach"));
     }
-    String::from_utf8(message)
-        .map_err(|error| refused(&[not_utf8(Field::Message.name(), &error.utf8_error())]))
+    String::from_utf8(message).map_err(|error| {
+        refused(&[not_utf8(Field::Message.name(), &error.utf8_error())])
+            .hint("`iconv -c -f UTF-8 -t UTF-8` in between leaves out what is not")
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::cli::face::is_unfit;
 use crate::cli::output::say;
 use crate::cli::{Error, Exit};
 use crate::model::Problem;
@@ -44,7 +45,7 @@ pub struct Clean<'a>(pub &'a str);
 impl fmt::Display for Clean<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_debug())? } else { write!(f, "{c}")? }
+            if c == '\n' || is_unfit(c) { write!(f, "{}", c.escape_debug())? } else { write!(f, "{c}")? }
         }
         Ok(())
     }

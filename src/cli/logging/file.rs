@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use crate::cli::output::say;
 use crate::clock;
 
@@ -79,9 +81,11 @@ impl Write for LogFile {
     }
 }
 
-/// Readable by its group, so that log readers need no root.
+/// Readable by its group, so that log readers need no root. A FIFO that nobody reads, or not fast enough, is waited for by
+/// nobody: the line goes to standard error.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
 }
 
 #[cfg(test)]

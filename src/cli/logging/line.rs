@@ -9,6 +9,8 @@ use log::{Level, Record};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::cli::face::is_unfit;
+
 /// `2026-11-20T02:00:00.000Z WARN delivery attempt id=7 channel=relay`
 pub(super) fn text(out: &mut dyn Write, record: &Record<'_>, at: &str, style: Style) -> io::Result<()> {
     write!(out, "{at} {style}{}{style:#} ", record.level())?;
@@ -53,9 +55,9 @@ fn plain(record: &Record<'_>) -> String {
     line
 }
 
-/// One character; one that could end the line, or move a terminal's cursor, is written as an escape.
+/// One character; one that could end the line, move a terminal's cursor or turn the line around is written as an escape.
 fn push(line: &mut String, c: char) {
-    if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+    if c == '\n' || is_unfit(c) {
         line.extend(c.escape_default());
     } else {
         line.push(c);
@@ -140,7 +142,7 @@ impl<'kvs, M: SerializeMap> VisitSource<'kvs> for Entries<M> {
 mod tests {
     use super::*;
 
-    const EVIL: &str = "550 no\r\n2026 ERROR forged \u{1b}[2J\u{2028}\"x\" \\";
+    const EVIL: &str = "550 no\r\n2026 ERROR forged \u{1b}[2J\u{2028}\u{202e}\"x\" \\";
 
     fn written(form: impl Fn(&mut dyn Write, &Record<'_>) -> io::Result<()>) -> String {
         let pairs = [
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(
             line,
             "2026-11-20T02:00:00.000Z WARN delivery attempt\\nforged id=7 channel=relay took=1.5 final=true \
-             detail=\"550 no\\r\\n2026 ERROR forged \\u{1b}[2J\\u{2028}\\\"x\\\" \\\\\" none=\"\"\n"
+             detail=\"550 no\\r\\n2026 ERROR forged \\u{1b}[2J\\u{2028}\\u{202e}\\\"x\\\" \\\\\" none=\"\"\n"
         );
     }
 

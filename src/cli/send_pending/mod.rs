@@ -42,7 +42,7 @@ pub struct SendPendingArgs {
     /// Begin nothing more after this time, such as 55s or 10m
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     max_time: Option<Duration>,
-    /// List what would be attempted now, and change nothing
+    /// List what is due now, channel by channel in the order of ids, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// What makes the exit code 1
@@ -81,6 +81,7 @@ impl FailOn {
 pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error> {
     let &SendPendingArgs { ref channels, limit, max_time, dry_run, fail_on, json } = args;
     let chosen = chosen::choose(context.config()?, channels)?;
+    let configured = context.config()?.channels.keys().cloned().collect();
     if dry_run {
         return dry_run::run(context, &chosen, limit, json);
     }
@@ -92,7 +93,7 @@ pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error>
         return Ok(Exit::Config);
     }
     let store = context.store(Access::Create)?;
-    let done = pass::run(store, lanes, Budget { limit, max_time })?;
+    let done = pass::run(store, lanes, configured, Budget { limit, max_time })?;
     report::print(&mut context.out, &done, json)?;
     // What is wrong with the configuration stays wrong until somebody sees to it.
     Ok(if unfit.is_empty() { fail_on.exit(&done.tally) } else { Exit::Config })

@@ -39,8 +39,13 @@ pub(super) struct Left {
     pub(super) next_due_at: Option<Timestamp>,
 }
 
-/// Runs one pass over `store`.
-pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -> Result<Done, Error> {
+/// Runs one pass over `store`, on `lanes` among all channels that are `configured`.
+pub(super) fn run(
+    mut store: Box<dyn Store>,
+    lanes: Vec<Lane>,
+    configured: BTreeSet<String>,
+    budget: Budget,
+) -> Result<Done, Error> {
     let now = SystemClock.now();
     let name = delivery::worker_name(now);
     let channels: BTreeSet<String> = lanes.iter().map(|lane| lane.name.clone()).collect();
@@ -62,6 +67,7 @@ pub(super) fn run(mut store: Box<dyn Store>, lanes: Vec<Lane>, budget: Budget) -
         worker,
         worker_name: name.clone(),
         lanes,
+        configured,
         clock: Arc::new(SystemClock),
         random: delivery::random().map_err(|error| system("read random numbers", &error))?,
         until: Until::Idle,

@@ -32,6 +32,9 @@ const WIDE: u16 = 100;
 /// Columns from which there is room for all of them.
 const WIDEST: u16 = 130;
 
+/// Columns of a channel's name, at least.
+const NAME: usize = 10;
+
 /// Lines from which there is room for the charts.
 const TALL: u16 = 20;
 /// Lines from which there is room for more than the channels.
@@ -113,11 +116,11 @@ impl Scene<'_> {
         let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(9)]).areas(first);
         frame.render_widget(Paragraph::new(Line::from(title)), left);
         frame.render_widget(Paragraph::new(clock).alignment(Alignment::Right), right);
-        frame.render_widget(Paragraph::new(self.totals()), second);
+        frame.render_widget(Paragraph::new(self.totals(second.width)), second);
     }
 
-    /// The counts of what is looked at, and since when the oldest is due.
-    fn totals(&self) -> Line<'static> {
+    /// The counts of what is looked at, and since when the oldest is due, as far as there is room for a whole one.
+    fn totals(&self, width: u16) -> Line<'static> {
         let status = &self.source.sample.status;
         let shown = || status.channels.iter().filter(|(name, _)| self.view.shows(name)).map(|(_, one)| one);
         let mut counts = wire::Counts::default();
@@ -133,7 +136,16 @@ impl Scene<'_> {
         if let Some(at) = shown().filter_map(|channel| channel.oldest_due_at).min() {
             spans.push(self.span(Paint::Warn, format!("due for {}", units::span(self.now.since(at)))));
         }
-        Line::from(spans)
+        let (mut shown, mut left) = (Vec::new(), usize::from(width));
+        for span in spans {
+            // What parts it from the next one may be cut off.
+            match left.checked_sub(span.content.trim_end().len()) {
+                None => break,
+                Some(_) => left = left.saturating_sub(span.width()),
+            }
+            shown.push(span);
+        }
+        Line::from(shown)
     }
 
     fn spark(&self, frame: &mut Frame<'_>, area: Rect, (name, kind, paint): (&str, Kind, Paint)) {
@@ -199,30 +211,38 @@ impl Scene<'_> {
                 cells
             })
             .collect();
-        // The name goes last: without it the row says nothing. A number that is cut off would be another one.
+        // The name goes last: without it the row says nothing. A number that is cut off would be another one: what there is no
+        // room for goes as a whole, the right-most first.
         let last = names.len() - 1;
-        let widths = (0..=last).map(|n| match n {
-            0 => Constraint::Min(10),
-            n if n == last => Constraint::Min(16),
-            n => {
-                let cells = lines.iter().map(|cells| cells[n].1.len());
-                Constraint::Length(cells.chain([names[n].len()]).max().unwrap_or(0) as u16)
-            }
+        let width = |n: usize| {
+            let cells = lines.iter().map(|cells| cells[n].1.chars().count());
+            cells.chain([names[n].len()]).max().unwrap_or(0)
+        };
+        let widths: Vec<_> = (0..=last).map(|n| if n == 0 { NAME } else { width(n) }).collect();
+        let mut shown: Vec<_> = (0..=last).collect();
+        let room = usize::from(area.width).saturating_sub(2);
+        while shown.len() > 2 && shown.iter().map(|n| widths[*n] + 1).sum::<usize>() > room + 1 {
+            shown.remove(shown.len() - 2);
+        }
+        let constraints = shown.iter().map(|n| match n {
+            0 => Constraint::Min(NAME as u16),
+            n => Constraint::Length(widths[*n] as u16),
         });
-        let widths: Vec<_> = widths.collect();
-        let aligned = |n: usize, text: String| {
-            let line = Line::from(text);
+        let constraints: Vec<_> = constraints.collect();
+        let aligned = |n: usize, text: &str| {
+            let line = Line::from(text.to_owned());
             if n == 0 || n == last { line } else { line.alignment(Alignment::Right) }
         };
-        let rows = lines.into_iter().map(|cells| {
-            let cells = cells.into_iter().enumerate();
-            Row::new(cells.map(|(n, (paint, text))| Cell::from(aligned(n, text)).style(self.style(paint))))
+        let rows = lines.iter().map(|cells| {
+            let cells = shown.iter().map(|n| (*n, &cells[*n]));
+            Row::new(cells.map(|(n, (paint, text))| Cell::from(aligned(n, text)).style(self.style(*paint))))
         });
         let rows: Vec<_> = rows.collect();
-        let header = Row::new(names.into_iter().enumerate().map(|(n, name)| Cell::from(aligned(n, name))));
+        let header = Row::new(shown.iter().map(|n| Cell::from(aligned(*n, &names[*n]))));
         let header = header.style(self.style(Paint::Dim));
-        let table =
-            Table::new(rows, widths).header(header).block(self.block(Pane::Channels, " Channels ".into()));
+        let table = Table::new(rows, constraints)
+            .header(header)
+            .block(self.block(Pane::Channels, " Channels ".into()));
         self.table(frame, area, Pane::Channels, table);
     }
 
@@ -345,6 +365,7 @@ impl Scene<'_> {
                 self.span(Paint::Dim, "  Enter keeps it, Esc shows all"),
             ]),
             (Mode::Confirm(act), _) => Line::from(self.span(Paint::Warn, format!("{} y/n", question(act)))),
+            _ if let Some(why) = &self.view.blind => Line::from(self.span(Paint::Bad, why.clone())),
             (_, Some(Ok(said))) => Line::from(self.span(Paint::Good, said.clone())),
             (_, Some(Err(why))) => Line::from(self.span(Paint::Bad, why.clone())),
             _ => Line::from(self.span(

@@ -29,11 +29,14 @@ use view::{Act, Then, View};
 /// reasons, and who delivers. Needs no daemon, and costs next to nothing while nothing happens. `?` shows
 /// the keys.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0; 64 without a terminal; 66 when there is no store yet.\n\n\
+#[command(
+    after_help = "Exit codes: 0; 64 without a terminal; 66 when there is no store yet; 75 when it is not where it was any \
+    more.\n\n\
     Keys:\n  \
     q quits; arrows, j and k select; Tab goes to the other pane; / shows only channels whose name holds a word; \
     h holds the selected channel, r releases it; R requeues what is dead there, or the selected notification, once y \
-    confirms it; ? shows all of this.")]
+    confirms it; ? shows all of this."
+)]
 pub struct TopArgs {
     /// How often it looks
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = units::duration)]
@@ -112,10 +115,12 @@ async fn watch(
             Next::Look => {
                 let took = since_boot().saturating_sub(looked);
                 looked += took;
-                // It may be busy, or away for a moment: what was seen last stays.
-                if let Err(error) = source.look(context.now(), took) {
-                    view.message = Some(Err(one_line(&error.to_string())));
-                }
+                // It may be busy for a moment: what was seen last stays.
+                view.blind = match source.look(context.now(), took) {
+                    // What a key asks for would be done to another store than is shown.
+                    Err(error) if source.is_moved() => return Err(error),
+                    looked => looked.err().map(|error| one_line(&error.to_string())),
+                };
                 Then::Nothing
             }
         };

@@ -7,7 +7,7 @@ use crate::cli::face::Face;
 use crate::cli::standing;
 use crate::config::Config;
 use crate::model::{Id, Status, Timestamp};
-use crate::store::{self, Filter, Order, Page, Summary, shapes};
+use crate::store::{self, ErrorKind, Filter, Order, Page, Summary, shapes};
 use crate::wire;
 
 /// How many of the latest dead are shown.
@@ -72,6 +72,11 @@ impl Source {
         }
         self.history.add(&self.sample.status, took);
         Ok(())
+    }
+
+    /// Whether what is read is not the store any more: it was moved or removed.
+    pub(super) fn is_moved(&self) -> bool {
+        self.reader.version().is_err_and(|error| error.kind == ErrorKind::Moved)
     }
 
     /// Another connection to the same store, to change something.

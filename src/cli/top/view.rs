@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::sample::Sample;
+use crate::cli::face::one_line;
 use crate::model::{Id, Status};
 
 /// The parts of the screen in which rows can be selected.
@@ -52,6 +53,8 @@ pub(super) struct View {
     pub(super) dead: Option<Id>,
     /// What came of the last act.
     pub(super) message: Option<Result<String, String>>,
+    /// Why the last look saw nothing, if it did not.
+    pub(super) blind: Option<String>,
 }
 
 impl View {
@@ -63,6 +66,7 @@ impl View {
             channel: None,
             dead: None,
             message: None,
+            blind: None,
         }
     }
 
@@ -130,15 +134,27 @@ impl View {
         if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
             return Then::Quit;
         }
+        // Some terminals send it for the key Backspace.
+        let is_backspace = key.code == KeyCode::Char('h') && key.modifiers == KeyModifiers::CONTROL;
         match self.mode.clone() {
+            Mode::Filter if is_backspace => drop(self.filter.pop()),
+            // Another key than the letter that comes with it.
+            _ if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {}
+            mode => return self.plain_key(key.code, mode, sample),
+        }
+        Then::Nothing
+    }
+
+    fn plain_key(&mut self, code: KeyCode, mode: Mode, sample: &Sample) -> Then {
+        match mode {
             Mode::Rows => {
                 self.message = None;
-                self.row_key(key.code, sample)
+                self.row_key(code, sample)
             }
-            Mode::Filter => self.filter_key(key.code),
+            Mode::Filter => self.filter_key(code),
             Mode::Confirm(act) => {
                 self.mode = Mode::Rows;
-                match key.code {
+                match code {
                     KeyCode::Char('y' | 'Y') => Then::Do(act),
                     _ => {
                         self.message = Some(Ok("nothing was changed".to_owned()));
@@ -167,9 +183,7 @@ impl View {
             }
             KeyCode::Char('/') => self.mode = Mode::Filter,
             KeyCode::Char('?') => self.mode = Mode::Help,
-            KeyCode::Char('h') => {
-                return self.meant(sample).map_or(Then::Nothing, |name| Then::Do(Act::Hold(name)));
-            }
+            KeyCode::Char('h') => return self.hold(sample),
             KeyCode::Char('r') => {
                 return self.meant(sample).map_or(Then::Nothing, |name| Then::Do(Act::Release(name)));
             }
@@ -177,6 +191,16 @@ impl View {
             _ => {}
         }
         Then::Nothing
+    }
+
+    /// Holds the channel that is meant. One that is held keeps its reason, and since when.
+    fn hold(&mut self, sample: &Sample) -> Then {
+        let Some(name) = self.meant(sample) else { return Then::Nothing };
+        if sample.status.channels.get(&name).is_some_and(|channel| channel.held.is_some()) {
+            self.message = Some(Ok(format!("{} is held already; r releases it", one_line(&name))));
+            return Then::Nothing;
+        }
+        Then::Do(Act::Hold(name))
     }
 
     fn ask_requeue(&mut self, sample: &Sample) {

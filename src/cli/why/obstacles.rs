@@ -379,6 +379,7 @@ mod tests {
                 reason: Some(Reason::Unreachable),
                 detail: Some("connection refused".into()),
                 probing_until: probing,
+                asked_until: None,
             })
         };
         let begin = "its channel relay has trouble (unreachable, 3 in a row): connection refused";

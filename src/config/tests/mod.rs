@@ -256,6 +256,7 @@ fn a_value_that_cannot_be_meant_is_answered_with_its_key_path() {
         error("[store]\nurl = \"queue.db\""),
         "n.toml:2: store.url: the kind of store is not known; write sqlite:///path"
     );
+    assert_eq!(error("[store]\nbusy_timeout = \"25d\""), "n.toml:2: store.busy_timeout: must be at most 1d");
     assert_eq!(
         error("[limits]\nmessage = \"1M\""),
         "n.toml:2: limits.message: `1M` is not a size like `64KiB` or `10MiB`"
@@ -319,6 +320,16 @@ fn a_variable_overrides_the_file_and_its_trouble_names_it() {
         let error = load_with(RELAY, &[(&format!("NOTIFYCTL_{name}"), value)]).unwrap_err();
         assert_eq!(error, format!("$NOTIFYCTL_{name}{expected}"));
     }
+}
+
+#[test]
+fn a_variable_for_a_programs_environment_keeps_its_letters() {
+    let text = "[channels.tell]\nkind = \"exec\"\ncommand = [\"cat\"]\nenv = { Old = \"1\" }";
+    let set =
+        [("NOTIFYCTL_CHANNELS__TELL__ENV__API_TOKEN", "2"), ("NOTIFYCTL_CHANNELS__TELL__ENV__OLD", "3")];
+    let config = load_with(text, &set).unwrap();
+    let Options::Exec(options) = &config.channels["tell"].options else { panic!("not of kind exec") };
+    assert_eq!(options.env.keys().collect::<Vec<_>>(), ["API_TOKEN", "Old"]);
 }
 
 #[test]
@@ -423,4 +434,15 @@ proptest! {
             prop_assert!(!error.contains("hunter2"), "{}", error);
         }
     }
+}
+
+#[test]
+fn each_key_of_many_channels_is_shown_with_its_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n.toml");
+    let channels = (0..400).map(|n| RELAY.replace("relay]", &format!("relay-{n}]")));
+    std::fs::write(&path, channels.collect::<String>()).unwrap();
+    let shown = Effective::load_in(Some(&path), &around(&[])).unwrap();
+    let hosts = shown.entries.iter().filter(|entry| entry.key == "host" && entry.origin != Origin::Default);
+    assert_eq!(hosts.count(), 400);
 }

@@ -1,8 +1,8 @@
 //! A line in the log for each act of an administrator: who, what, on which notifications, and what came of it.
 
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
+use axum::RequestExt;
+use axum::extract::{RawPathParams, Request};
 use axum::http::Method;
-use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::Caller;
@@ -14,16 +14,15 @@ pub const AUDIT_TARGET: &str = "notifyctl::audit";
 /// What is asked for. Nothing of the body, where personal data may be: only the route and the ids in its path.
 pub(super) struct Act {
     method: Method,
-    route: String,
+    route: &'static str,
     ids: Vec<Id>,
 }
 
 impl Act {
-    pub(super) async fn of(parts: &mut Parts) -> Self {
-        let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
-        let params = RawPathParams::from_request_parts(parts, &()).await;
+    pub(super) async fn of(request: &mut Request, route: &'static str) -> Self {
+        let params = request.extract_parts::<RawPathParams>().await;
         let ids = params.iter().flatten().filter_map(|(_, value)| value.parse().ok()).collect();
-        Self { method: parts.method.clone(), route: route.unwrap_or_default(), ids }
+        Self { method: request.method().clone(), route, ids }
     }
 
     pub(super) fn log(&self, caller: &Caller, response: &Response) {
@@ -32,7 +31,7 @@ impl Act {
             target: AUDIT_TARGET,
             by:% = caller.who,
             method = self.method.as_str(),
-            route = self.route.as_str(),
+            route = self.route,
             ids = ids.join(",").as_str(),
             status = response.status().as_u16();
             "asked to steer"

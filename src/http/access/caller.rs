@@ -2,13 +2,30 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tokio_util::sync::CancellationToken;
 
 use super::local::Credentials;
+use crate::http::App;
+use crate::http::problem::{Problem, defect};
 use crate::model::token::Scopes;
 use crate::store::Token;
 
-/// Whom a connection comes from; an extension of each request.
+/// A request's connection, and who asks on it; an extension of each request.
+#[derive(Debug)]
+pub(in crate::http) struct Call {
+    /// Whom the connection comes from.
+    pub(in crate::http) peer: Peer,
+    /// Ends the connection at once, where an answer that goes on is not taken.
+    pub(in crate::http) hang_up: CancellationToken,
+    /// Who asks, once that is known.
+    pub(in crate::http) caller: OnceLock<Caller>,
+}
+
+/// Whom a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Peer {
     /// Over TCP.
@@ -26,7 +43,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Who asks, once that is known; an extension of the request, and of its answer for the log.
+/// Who asks.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Caller {
     /// Who it is.
@@ -44,6 +61,15 @@ pub(in crate::http) enum Who {
     User(u32),
     /// As some program on this host.
     Loopback,
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        let call = parts.extensions.get::<Arc<Call>>();
+        call.and_then(|call| call.caller.get()).cloned().ok_or_else(defect)
+    }
 }
 
 impl fmt::Display for Who {

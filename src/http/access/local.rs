@@ -41,12 +41,17 @@ impl fmt::Display for Grant {
     }
 }
 
+/// Whom the kernel tells of in place of users and groups that a user namespace does not know (user_namespaces(7)).
+const OVERFLOW: u32 = 65_534;
+
 /// What each user of this host may, by number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locals {
     own: u32,
     users: Vec<(u32, Scopes)>,
     groups: Vec<(u32, Vec<u32>, Scopes)>,
+    /// Whether this is a user namespace in which not every user of the host has a number of its own.
+    is_partial: bool,
 }
 
 impl Locals {
@@ -57,7 +62,9 @@ impl Locals {
     pub fn new(users: &[Grant], groups: &[Grant]) -> Result<Self, String> {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let group = fs::read_to_string("/etc/group").unwrap_or_default();
-        Self::of(rustix::process::geteuid().as_raw(), users, groups, &passwd, &group)
+        let locals = Self::of(rustix::process::geteuid().as_raw(), users, groups, &passwd, &group)?;
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        Ok(Self { is_partial: is_partial(&map), ..locals })
     }
 
     fn of(own: u32, users: &[Grant], groups: &[Grant], passwd: &str, group: &str) -> Result<Self, String> {
@@ -80,11 +87,16 @@ impl Locals {
     /// What such a one may: all that its user and its groups may.
     #[must_use]
     pub fn scopes(&self, who: Credentials) -> Scopes {
+        if self.is_partial && who.uid == OVERFLOW {
+            // Anybody: neither our own user nor `nobody`, should one of them have that number here.
+            return Scopes::default();
+        }
         if who.uid == self.own || who.uid == 0 {
             return Scopes::all();
         }
         let as_user = self.users.iter().filter(|(uid, _)| *uid == who.uid).map(|(_, scopes)| *scopes);
-        let belongs = |gid: u32, members: &[u32]| gid == who.gid || members.contains(&who.uid);
+        let is_told = !(self.is_partial && who.gid == OVERFLOW);
+        let belongs = |gid: u32, members: &[u32]| (is_told && gid == who.gid) || members.contains(&who.uid);
         let groups = self.groups.iter().filter(|(gid, members, _)| belongs(*gid, members));
         as_user.chain(groups.map(|(_, _, scopes)| *scopes)).flat_map(Scopes::iter).collect::<Scopes>()
     }
@@ -94,6 +106,13 @@ impl Locals {
     pub fn knows(&self, who: Credentials) -> bool {
         Scope::ALL.into_iter().any(|scope| self.scopes(who).allow(scope))
     }
+}
+
+/// Whether a map of users (`/proc/self/uid_map`) leaves some out; the host's own does not.
+fn is_partial(map: &str) -> bool {
+    let mut fields = map.split_whitespace().map(str::parse);
+    let whole = [0, 0, u32::MAX].into_iter().all(|field| fields.next() == Some(Ok(field)));
+    !(whole || map.is_empty())
 }
 
 /// The number of `name` in a file whose lines are `name:x:NUMBER:…`, or the number that it is itself.
@@ -145,6 +164,24 @@ mod tests {
         assert_eq!(scopes(&["ann:enqueue"], &["adm:read"], 1000, 1000), "enqueue,read");
         // By the first group, although no line lists it.
         assert_eq!(scopes(&[], &["33:enqueue"], 77, 33), "enqueue");
+    }
+
+    #[test]
+    fn whom_a_user_namespace_does_not_know_is_nobody_of_ours() {
+        for (map, partial) in
+            [("", false), ("         0          0 4294967295\n", false), ("0 0 1\n998 998 1\n", true)]
+        {
+            assert_eq!(is_partial(map), partial, "{map}");
+        }
+        let grants = grants(&["65534:enqueue"]);
+        let of = |own| Locals::of(own, &grants, &grants, PASSWD, GROUP).unwrap();
+        let anybody = Credentials { uid: OVERFLOW, gid: OVERFLOW };
+        assert_eq!(of(500).scopes(anybody).to_string(), "enqueue");
+        for own in [500, OVERFLOW] {
+            let locals = Locals { is_partial: true, ..of(own) };
+            assert_eq!(locals.scopes(anybody).to_string(), "");
+            assert_eq!(locals.scopes(Credentials { uid: 1000, gid: OVERFLOW }).to_string(), "");
+        }
     }
 
     #[test]

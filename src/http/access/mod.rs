@@ -17,20 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
 
-use super::problem::Problem;
+use super::problem::{Problem, defect};
 use super::{App, Error, LOG_TARGET, Options};
 use crate::clock::Clock;
 use crate::model::Id;
 use crate::model::token::{Scope, Scopes};
 pub use act::AUDIT_TARGET;
 use act::Act;
-pub(super) use caller::{Caller, Peer, Who};
+pub(super) use caller::{Call, Caller, Peer, Who};
 pub use forwarded::Proxy;
 use limit::Limiter;
 pub(super) use local::Credentials;
@@ -58,54 +55,49 @@ impl Access {
     }
 }
 
-/// The methods of a route, for whoever has the scope.
-pub(super) fn needs(scope: Scope, app: &Arc<App>, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    let app = Arc::clone(app);
-    methods.route_layer(from_fn(move |request: Request, next: Next| {
-        let app = Arc::clone(&app);
-        async move { guard(&app, scope, request, next).await }
-    }))
-}
-
-async fn guard(app: &Arc<App>, scope: Scope, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let caller = match identify(app, scope, &parts).await {
-        Ok(caller) => caller,
+/// What `next` answers to a request for `route`, if whoever asks has the scope.
+pub(super) async fn guard<F: Future<Output = Response>>(
+    app: &Arc<App>,
+    scope: Scope,
+    route: &'static str,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(call) = request.extensions().get::<Arc<Call>>().map(Arc::clone) else {
+        return defect().into_response();
+    };
+    let caller = match identify(app, scope, call.peer, request.headers()).await {
+        Ok(caller) => call.caller.get_or_init(|| caller),
         Err(problem) => return problem.into_response(),
     };
     let act = match scope {
-        Scope::Admin => Some(Act::of(&mut parts).await),
+        Scope::Admin => Some(Act::of(&mut request, route).await),
         _ => None,
     };
-    let mut response = match admit(app, scope, &caller) {
-        Ok(()) => {
-            parts.extensions.insert(caller.clone());
-            next.run(Request::from_parts(parts, body)).await
-        }
+    let response = match admit(app, scope, caller) {
+        Ok(()) => next(request).await,
         Err(problem) => problem.into_response(),
     };
     // Who tries what that one may not is on record too; but not as often as that one likes.
     if let Some(act) = act.filter(|_| response.status() != StatusCode::TOO_MANY_REQUESTS) {
-        act.log(&caller, &response);
+        act.log(caller, &response);
     }
-    response.extensions_mut().insert(caller);
     response
 }
 
 /// Who it is that asks for what needs `scope`, unless its address asks too often.
-async fn identify(app: &Arc<App>, scope: Scope, parts: &Parts) -> Result<Caller, Problem> {
-    let peer = parts.extensions.get::<Peer>().copied().ok_or_else(|| unknown("this needs a token"))?;
+async fn identify(app: &Arc<App>, scope: Scope, peer: Peer, headers: &HeaderMap) -> Result<Caller, Problem> {
     if let Peer::Address(address) = peer {
-        let client = forwarded::client(address.ip(), &parts.headers, &app.options.proxies);
+        let client = forwarded::client(address.ip(), headers, &app.options.proxies);
         let now = app.clock.since_boot();
         within(app.access.by_address.as_ref(), forwarded::household(client), now, "this address")?;
     }
-    match token_of(&parts.headers) {
+    match token_of(headers) {
         Some(token) => {
             let token = app.access.tokens.verify(app, token?).await.map_err(refused)?;
             Ok(Caller { scopes: token.scopes, who: Who::Token(token) })
         }
-        None => local(app, peer, &parts.headers).ok_or_else(|| {
+        None => local(app, peer, headers).ok_or_else(|| {
             unknown(&format!(
                 "this needs a token with the scope `{scope}`; `notifyctl token create` makes one"
             ))

@@ -81,6 +81,11 @@ impl Course {
         }
     }
 
+    /// Up to where all that is meant has been told.
+    pub(super) fn reached(&self) -> Cursor {
+        self.next
+    }
+
     /// A piece from the store. What the feed hands on from here is kept: what is committed after the look comes from there.
     async fn catch_up(&mut self) -> Result<Vec<Line>, End> {
         self.live.skip();

@@ -26,9 +26,8 @@ use utoipa::ToSchema;
 pub(in crate::http) use feed::Feed;
 pub(in crate::http) use registry::Live;
 
-use super::access::{self, Caller};
+use super::access::{self, Call, Caller};
 use super::problem::{Problem, Refusals};
-use super::serve::HangUp;
 use super::{App, Origin};
 use crate::model::token::Scope;
 use crate::model::{Cursor, EventFilter, EventKind, Id, Status};
@@ -177,13 +176,14 @@ pub(in crate::http) struct Page {
         (status = 200, description = "A page, or a stream without end", content((Page = "application/json"), (String = "text/event-stream"))),
         (status = 101, description = "A WebSocket (the protocol `notifyctl.v1`, if one is named) on which nothing is taken"),
         (status = 400, description = "A parameter cannot be meant", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 426, description = "A WebSocket of another version than 13", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         Refusals,
     )
 )]
 pub(in crate::http) async fn watch(
     State(app): State<Arc<App>>,
-    Extension(hang_up): Extension<HangUp>,
-    Extension(caller): Extension<Caller>,
+    Extension(call): Extension<Arc<Call>>,
+    caller: Caller,
     uri: Uri,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -194,7 +194,7 @@ pub(in crate::http) async fn watch(
     let after = asked.begin(&app, &headers).await?;
     let filter = asked.filter()?;
     if wants_websocket(&headers) {
-        let upgrade = upgrade.map_err(|error| bad(error.body_text()))?;
+        let upgrade = upgrade.map_err(|error| no_websocket(&error))?;
         let room = app.events.enter()?;
         let (course, ready) = Course::begin(&app.readers, &app.events.feed, after, filter, sight).await?;
         let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
@@ -222,7 +222,7 @@ pub(in crate::http) async fn watch(
     let (tracker, stopping) = (app.events.tracker.clone(), app.stopping.clone());
     let refused = access::refused_later(app, caller);
     tracker.spawn(async move {
-        stream::tell(writer, course, ready, stopping, refused, hang_up.0).await;
+        stream::tell(writer, course, ready, stopping, refused, call.hang_up.clone()).await;
         drop(room);
     });
     Ok(response)
@@ -247,6 +247,20 @@ async fn page(app: &App, after: Option<Cursor>, filter: EventFilter, sight: Sigh
 fn wants_websocket(headers: &HeaderMap) -> bool {
     let named = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
     named.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+}
+
+/// Why there is none. Another version is told which one there is (RFC 6455, 4.4).
+fn no_websocket(error: &WebSocketUpgradeRejection) -> Problem {
+    match error {
+        WebSocketUpgradeRejection::InvalidWebSocketVersionHeader(_) => {
+            Problem::new(StatusCode::UPGRADE_REQUIRED)
+                .detail(error.body_text())
+                .header(header::SEC_WEBSOCKET_VERSION, "13")
+                .header(header::UPGRADE, "websocket")
+                .header(header::CONNECTION, "Upgrade")
+        }
+        _ => bad(error.body_text()),
+    }
 }
 
 /// Whether JSON is asked for, and no stream.

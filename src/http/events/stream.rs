@@ -59,7 +59,8 @@ pub(super) async fn tell(
             // It comes back by itself, and is told then.
             () = &mut refused => return,
             () = writer.closed() => return,
-            _ = alive.tick() => chunk.push_str(":\n\n"),
+            // With how far all was looked at: who comes back after a long silence begins there.
+            _ = alive.tick() => { let _ = write!(chunk, "id: {}\n\n", course.reached()); }
             next = course.next() => match next {
                 Ok(lines) => write(&mut chunk, &lines),
                 // It comes back by itself, and goes on behind the last cursor.

@@ -7,11 +7,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use rusqlite::Connection;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::course::{Course, End, Line};
 use super::feed::{Feed, hand_on};
 use super::registry::{Live, Piece, Wanted};
+use super::stream;
 use super::{PIECE, PIECE_OF_SOME, most};
 use crate::http::readers::Readers;
 use crate::model::{Content, Cursor, EventFilter, Id, NewNotification, Timestamp};
@@ -300,4 +303,25 @@ async fn without_the_feed_it_is_over_for_whoever_watches() {
         timeout(PATIENCE, ended).await.expect("the thread ends");
         assert!(timeout(Duration::from_millis(20), live.stirs()).await.is_err(), "nothing happens any more");
     }
+}
+
+/// Nothing is told of what is not meant; but the events between are not kept for ever.
+#[tokio::test]
+async fn a_stream_says_how_far_it_is_also_while_nothing_is_told() {
+    let ground = Ground::new(3);
+    let (feed, from) = (Feed::default(), Cursor::default());
+    let filter = EventFilter { channel: Some("chat".into()), ..EventFilter::default() };
+    let begun = Course::begin(&ground.readers, &feed, Some(from), filter, Sight::Whole).await;
+    let (mut course, ready) = begun.unwrap_or_else(|_| panic!("it begins"));
+    let end = ground.store().cursor(None).unwrap();
+    while course.reached() != end {
+        assert!(timeout(Duration::from_millis(20), course.next()).await.is_err(), "nothing is meant");
+    }
+    let (writer, mut told) = mpsc::channel(1);
+    let never = CancellationToken::new();
+    let (stopping, hang_up, refused) = (never.clone(), never, std::future::pending());
+    tokio::time::pause();
+    tokio::spawn(stream::tell(writer, course, ready, stopping, refused, hang_up));
+    assert_eq!(told.recv().await.unwrap(), format!("retry: 1000\nid: {from}\n\n"));
+    assert_eq!(told.recv().await.unwrap(), format!("id: {end}\n\n"));
 }

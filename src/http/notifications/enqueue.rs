@@ -4,20 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::Json;
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 
 use super::rows::{self, ROWS, Rows};
 use super::schema;
 use super::show::shown;
 use crate::http::access::Caller;
 use crate::http::budget::{BYTES, Room};
-use crate::http::problem::{Problem, Refusals, RowProblem};
+use crate::http::problem::{Problem, Refusals, RowProblem, defect};
 use crate::http::settling::{self, What};
-use crate::http::{App, body, query};
+use crate::http::{App, answer, body, query};
 use crate::model::{self, Limits, NewNotification, Timestamp};
 use crate::store::{Portion, Taken, shapes};
 use crate::wire;
@@ -51,16 +50,15 @@ const SOURCE: &str = "http";
 )]
 pub(in crate::http) async fn enqueue(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     Query(given): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Problem> {
     let wait = wait(&given)?;
-    let form = body::form(&headers)?;
-    let key = key(&headers)?;
+    let form = body::form(request.headers())?;
+    let key = key(request.headers())?;
     app.pending.admit(&app.readers).await?;
-    let (bytes, room) = body::read(&app, &headers, body).await?;
+    let (bytes, room) = body::read(&app, request).await?;
     let mut rows = rows::read(form, &bytes)?;
     drop(bytes);
     if let Some(key) = key {
@@ -109,7 +107,8 @@ pub(in crate::http) async fn enqueue(
 }
 
 fn accepted(place: Option<String>, answer: &impl serde::Serialize) -> Response {
-    let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
+    let Ok(body) = serde_json::to_vec(answer) else { return defect().into_response() };
+    let mut response = answer::json(StatusCode::ACCEPTED, body);
     if let Some(place) = place.and_then(|place| place.try_into().ok()) {
         response.headers_mut().insert(header::LOCATION, place);
     }
@@ -185,7 +184,9 @@ async fn accept(
     let users = users(app, &rows).await?;
     let (rows, copies) = check(app, now, &users, rows)?;
     let room = app.budget.copies(copies).await?;
-    Ok((rows.into_iter().flatten().collect(), room))
+    let mut new = Vec::with_capacity(rows.iter().map(NewRow::len).sum());
+    new.extend(rows.into_iter().flatten());
+    Ok((new, room))
 }
 
 /// The rows, and how many bytes more than they hold what is made of them will hold.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use chrono::Local;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,7 +58,7 @@ const PARAMETERS: [&str; 11] =
 )]
 pub(in crate::http) async fn list(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     Query(given): Query<Vec<(String, String)>>,
 ) -> Result<Json<Answer>, Problem> {
     let asked = read(&given, app.now());

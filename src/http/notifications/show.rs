@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 
@@ -29,7 +28,7 @@ use crate::wire;
 )]
 pub(in crate::http) async fn show(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     // Each view has a name of its own, so that nobody is given what somebody else may see.

@@ -4,17 +4,13 @@
 //! looks. It shows and changes nothing. Nothing is loaded from elsewhere, no script stands in a page, and what was told
 //! and to whom is never taken for HTML: the policy below holds the browser to it.
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use sha2::{Digest, Sha256};
 
-use super::App;
+use super::endpoint::Routes;
 
 /// Own files alone, nothing inline, in nobody's frame; no text becomes HTML or a script (trusted types).
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -66,11 +62,11 @@ const FILES: &[File] = &[
     file!("uPlot.LICENSE", "text/plain; charset=utf-8"),
 ];
 
-/// `router` with the page.
-pub(super) fn add(router: Router<Arc<App>>) -> Router<Arc<App>> {
-    FILES.iter().fold(router, |router, file| {
+/// `routes` with those of the page.
+pub(super) fn add(routes: Routes) -> Routes {
+    FILES.iter().fold(routes, |routes, file| {
         let tag = tag(file.bytes);
-        router.route(file.path, get(move |headers: HeaderMap| async move { answer(file, &tag, &headers) }))
+        routes.open(file.path, move |headers: HeaderMap| async move { answer(file, &tag, &headers) })
     })
 }
 

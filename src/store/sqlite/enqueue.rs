@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
+use super::claim::Opening;
 use super::counters::Counters;
 use super::sql::sql;
 use super::{content, read};
 use crate::model::{Attachment, Id, NewNotification, Timestamp};
-use crate::store::{BatchReceipt, Enqueued, NewBatch, Next, Portion, Taken};
+use crate::store::{BatchReceipt, Claim, Claimed, Enqueued, NewBatch, Next, Portion, Taken};
 
 /// How many expired keys each use of a key removes.
 const KEYS_FORGOTTEN: i64 = 4;
@@ -20,9 +21,12 @@ pub(super) fn enqueue(
     key_expires_at: Timestamp,
     new: &[NewNotification],
 ) -> rusqlite::Result<Vec<Enqueued>> {
-    let mut entry = Entry::new(connection, now, key_expires_at, None)?;
+    let mut counters = Counters::at(now);
+    let mut entry = Entry::new(connection, now, &mut counters)?;
+    entry.key_expires_at = key_expires_at;
     let answers = new.iter().map(|one| entry.accept(one)).collect::<rusqlite::Result<_>>()?;
-    entry.counters.write(connection)?;
+    drop(entry);
+    counters.write(connection)?;
     Ok(answers)
 }
 
@@ -44,7 +48,9 @@ pub(super) fn load(
     // Its own row is written last: a page that is in the log already and changes again makes SQLite read all that
     // was written after it once more.
     let mut receipt = BatchReceipt { id: next_batch(connection)?, created: 0, known: 0 };
-    let mut entry = Entry::new(connection, now, batch.key_expires_at, Some(receipt.id))?;
+    let mut counters = Counters::at(now);
+    let mut entry = Entry::new(connection, now, &mut counters)?;
+    (entry.key_expires_at, entry.batch) = (batch.key_expires_at, Some(receipt.id));
     let mut ids: Option<(Id, Id)> = None;
     loop {
         match rows() {
@@ -62,7 +68,8 @@ pub(super) fn load(
         }
     }
     create_batch(connection, (receipt.id, now, &batch.source), ids.unzip())?;
-    entry.counters.write(connection)?;
+    drop(entry);
+    counters.write(connection)?;
     Ok(Loaded::Whole(receipt))
 }
 
@@ -72,10 +79,23 @@ pub(super) fn portions(
     now: Timestamp,
     portions: &[Portion],
 ) -> rusqlite::Result<Vec<Taken>> {
-    let mut entry = Entry::new(connection, now, now, None)?;
-    let taken = portions.iter().map(|portion| entry.take(portion)).collect::<rusqlite::Result<_>>()?;
-    entry.counters.write(connection)?;
+    let mut counters = Counters::at(now);
+    let taken = portions_for(connection, now, portions, &mut [], &mut counters)?;
+    counters.write(connection)?;
     Ok(taken)
+}
+
+/// The same where somebody has room for some of it at once, which does not become pending first.
+pub(super) fn portions_for(
+    connection: &Connection,
+    now: Timestamp,
+    portions: &[Portion],
+    openings: &mut [Opening<'_>],
+    counters: &mut Counters,
+) -> rusqlite::Result<Vec<Taken>> {
+    let mut entry = Entry::new(connection, now, counters)?;
+    entry.openings = openings;
+    portions.iter().map(|portion| entry.take(portion)).collect()
 }
 
 fn next_batch(connection: &Connection) -> rusqlite::Result<Id> {
@@ -113,24 +133,21 @@ fn is_same(one: &NewNotification, other: &NewNotification) -> bool {
 }
 
 /// What all that is accepted in one transaction has in common.
-struct Entry<'c> {
+struct Entry<'c, 'o> {
     connection: &'c Connection,
     now: Timestamp,
     key_expires_at: Timestamp,
     batch: Option<Id>,
     insert: CachedStatement<'c>,
-    counters: Counters,
+    /// Who has room for more.
+    openings: &'c mut [Opening<'o>],
+    counters: &'c mut Counters,
 }
 
-impl<'c> Entry<'c> {
-    fn new(
-        connection: &'c Connection,
-        now: Timestamp,
-        key_expires_at: Timestamp,
-        batch: Option<Id>,
-    ) -> rusqlite::Result<Self> {
+impl<'c> Entry<'c, '_> {
+    fn new(connection: &'c Connection, now: Timestamp, counters: &'c mut Counters) -> rusqlite::Result<Self> {
         let insert = connection.prepare_cached(sql!("enqueue"))?;
-        Ok(Self { connection, now, key_expires_at, batch, insert, counters: Counters::at(now) })
+        Ok(Self { connection, now, key_expires_at: now, batch: None, insert, openings: &mut [], counters })
     }
 
     /// Looks at every key first: a request that is refused has written nothing.
@@ -216,21 +233,43 @@ impl<'c> Entry<'c> {
         let apart = content.message.len() > content::MESSAGE_IN_ROW;
         let in_row = if apart { "" } else { content.message.as_str() };
         let parts = usize::from(apart) + usize::from(content.html.is_some()) + content.attachments.len();
-        let id = self.insert.insert(params![
-            new.user_id,
-            in_row,
-            new.channel,
-            content.recipient,
-            content.subject,
-            headers,
-            i64::try_from(parts).unwrap_or(i64::MAX),
-            new.priority,
-            self.batch,
-            self.now,
-            new.not_before,
-            new.expires_at,
-            new.not_before.map_or(self.now, |at| at.max(self.now)),
-        ])?;
+        let parts = i64::try_from(parts).unwrap_or(i64::MAX);
+        let due = new.not_before.map_or(self.now, |at| at.max(self.now));
+        let row: [&dyn ToSql; 13] = [
+            &new.user_id,
+            &in_row,
+            &new.channel,
+            &content.recipient,
+            &content.subject,
+            &headers,
+            &parts,
+            &new.priority,
+            &self.batch,
+            &self.now,
+            &new.not_before,
+            &new.expires_at,
+            &due,
+        ];
+        let claimed = |id, wish: &Claim| Claimed {
+            id,
+            attempt: 1,
+            lease_token: wish.lease_token,
+            channel: new.channel.clone(),
+            batch_id: self.batch,
+            user_id: new.user_id.clone(),
+            priority: new.priority,
+            created_at: self.now,
+            expires_at: new.expires_at,
+            retries: 0,
+            crashes: 0,
+            deferred_since: None,
+            probes: false,
+            content: content.clone(),
+        };
+        let id = match self.openings.iter_mut().find(|opening| opening.is_for(new, due)) {
+            Some(opening) => opening.insert(&mut self.insert, &row, (due, new.priority), claimed)?,
+            None => self.insert.insert(&row[..])?,
+        };
         if apart {
             part(self.connection, id, content::MESSAGE, "", "text/plain", content.message.as_bytes())?;
         }

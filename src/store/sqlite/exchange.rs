@@ -1,16 +1,17 @@
 //! One round of a worker: results back, unused claims back, new claims out, in one transaction.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::claim::Opening;
 use super::counters::Counters;
 use super::failure::no_room;
 use super::sql::sql;
-use super::{Sqlite, claim, enqueue, set_back, trouble, windows};
-use crate::model::{Breaker, Status, Timestamp};
+use super::{Sqlite, enqueue, set_back, trouble, windows};
+use crate::model::{Breaker, Reason, Status, Timestamp};
 use crate::store::{Exchange, Exchanged, GiveBack, Portion, Result, Settlement, Taken};
 
 /// The breakers that this round has read, as they were (if that could be read) and as they are.
@@ -20,7 +21,7 @@ impl Sqlite {
     /// The exchange by itself.
     pub(super) fn exchange_alone(&mut self, exchange: &Exchange) -> Result<Exchanged> {
         let begun = Cell::new(Instant::now());
-        let work = |connection: &Connection| self.exchange_in(connection, exchange, &begun);
+        let work = |connection: &Connection| self.exchange_in(connection, exchange, &begun, |_, _| Ok(()));
         // Who claims wants more; and what is under way must find what was set aside for it.
         let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
         let answer = self.write_hard("write results to", work, room)?;
@@ -28,21 +29,32 @@ impl Sqlite {
         Ok(self.timed(answer, &begun))
     }
 
-    /// The exchange behind what is accepted, which it may claim already. No room is looked for: where there is none, each
+    /// The exchange with what is accepted, which it may claim already. No room is looked for: where there is none, each
     /// is to find its own.
-    pub(super) fn exchange_behind(
+    pub(super) fn exchange_with(
         &mut self,
         now: Timestamp,
         portions: &[Portion],
         exchange: &Exchange,
     ) -> Result<(Vec<Taken>, Exchanged)> {
         let begun = Cell::new(Instant::now());
+        let mut accepting = Duration::ZERO;
         let (taken, answer) = self.write("enqueue, and write results to", |connection| {
-            let taken = enqueue::portions(connection, now, portions)?;
-            Ok((taken, self.exchange_in(connection, exchange, &begun)?))
+            let mut taken = Vec::new();
+            let answer = self.exchange_in(connection, exchange, &begun, |openings, counters| {
+                let began = Instant::now();
+                for opening in &mut *openings {
+                    opening.expect(portions.iter().flat_map(|portion| &portion.new))?;
+                }
+                taken = enqueue::portions_for(connection, now, portions, openings, counters)?;
+                accepting = began.elapsed();
+                Ok(())
+            })?;
+            Ok((taken, answer))
         })?;
         self.hold_limit();
-        Ok((taken, self.timed(answer, &begun)))
+        let answer = self.timed(answer, &begun);
+        Ok((taken, Exchanged { held: answer.held.saturating_sub(accepting), ..answer }))
     }
 
     /// Does it in the transaction that is open; `begun` is when it began.
@@ -51,9 +63,10 @@ impl Sqlite {
         connection: &Connection,
         exchange: &Exchange,
         begun: &Cell<Instant>,
+        accept: impl FnOnce(&mut [Opening<'_>], &mut Counters) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<Exchanged> {
         begun.set(Instant::now());
-        let answer = self::exchange(connection, exchange, self.worker_name(exchange.worker))?;
+        let answer = self::exchange(connection, exchange, self.worker_name(exchange.worker), accept)?;
         self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
         Ok(answer)
     }
@@ -63,30 +76,35 @@ impl Sqlite {
     }
 }
 
-/// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number.
+/// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number; `accept` is called
+/// when the claims have looked what waits, and before they take it.
 fn exchange(
     connection: &Connection,
     exchange: &Exchange,
     worker: Option<&str>,
+    accept: impl FnOnce(&mut [Opening<'_>], &mut Counters) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<Exchanged> {
     let mut counters = Counters::at(exchange.now);
     let mut breakers = Breakers::new();
     let mut answer = Exchanged::default();
     set_back::heed(connection, exchange, &mut breakers)?;
-    for settlement in &exchange.settle {
-        let written = settle(connection, settlement, &mut counters)?;
-        if written {
-            let breaker = trouble::breaker(connection, &mut breakers, &settlement.channel)?;
-            breaker.record(&settlement.verdict, exchange.now, exchange.jitter);
-        }
-        answer.settled.push(written);
-    }
+    answer.settled = settle_all(connection, exchange, &mut breakers, &mut counters)?;
     windows::ended(connection, exchange)?;
     for unused in &exchange.give_back {
-        give_back(connection, unused, &mut counters)?;
+        give_back(connection, unused, &mut breakers, &mut counters)?;
     }
-    for wish in &exchange.claim {
-        answer.claims.push(claim::claim(connection, exchange, wish, &mut breakers, &mut counters)?);
+    // Who wishes once more for the same channel has to see what was taken before.
+    let mut channels = BTreeSet::new();
+    let once = exchange.claim.iter().take_while(|wish| channels.insert(&wish.channel)).count();
+    let look = |wish| Opening::new(connection, exchange, wish, &mut breakers);
+    let mut openings = exchange.claim[..once].iter().map(look).collect::<rusqlite::Result<Vec<_>>>()?;
+    accept(&mut openings, &mut counters)?;
+    for opening in openings {
+        answer.claims.push(opening.take(&mut breakers, &mut counters)?);
+    }
+    for wish in &exchange.claim[once..] {
+        let opening = Opening::new(connection, exchange, wish, &mut breakers)?;
+        answer.claims.push(opening.take(&mut breakers, &mut counters)?);
     }
     let claimed = answer.claims.iter().any(|reply| !reply.claimed.is_empty());
     if let (true, Some(name)) = (claimed, worker) {
@@ -100,15 +118,39 @@ fn exchange(
     Ok(answer)
 }
 
+/// Writes the results; says of each whether it was still to be written.
+fn settle_all(
+    connection: &Connection,
+    exchange: &Exchange,
+    breakers: &mut Breakers,
+    counters: &mut Counters,
+) -> rusqlite::Result<Vec<bool>> {
+    if exchange.settle.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Looked up once for all of them.
+    let mut update = connection.prepare_cached(sql!("settle"))?;
+    let mut attempt = connection.prepare_cached(sql!("attempt"))?;
+    let write = |settlement: &Settlement| {
+        let written = settle(connection, (&mut update, &mut attempt), settlement, counters)?;
+        if written {
+            let breaker = trouble::breaker(connection, breakers, &settlement.channel)?;
+            breaker.record(&settlement.verdict, exchange.now, exchange.jitter);
+        }
+        Ok(written)
+    };
+    exchange.settle.iter().map(write).collect()
+}
+
 /// Writes one result, if its lease is still that of the claim.
 fn settle(
     connection: &Connection,
+    (update, attempt): (&mut CachedStatement<'_>, &mut CachedStatement<'_>),
     settlement: &Settlement,
     counters: &mut Counters,
 ) -> rusqlite::Result<bool> {
     let Settlement { verdict, transition, .. } = settlement;
     let settled_at = transition.status.is_final().then_some(settlement.ended_at);
-    let mut update = connection.prepare_cached(sql!("settle"))?;
     let changed = update.execute(params![
         settlement.id,
         settlement.attempt,
@@ -119,8 +161,13 @@ fn settle(
         settled_at,
         transition.retries,
         transition.crashes,
+        settlement.started_at,
     ])?;
     if changed == 0 {
+        if matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost) {
+            // Another heir was first. What counts as evidence is what the worker itself may yet say.
+            return Ok(false);
+        }
         let late = format!("{} {} {}", verdict.outcome, verdict.reason, verdict.detail);
         let mut evidence = connection.prepare_cached(sql!("attempt_late"))?;
         if evidence.execute(params![settlement.id, settlement.attempt, late.trim_end()])? > 0 {
@@ -128,7 +175,6 @@ fn settle(
         }
         return Ok(false);
     }
-    let mut attempt = connection.prepare_cached(sql!("attempt"))?;
     attempt.execute(params![
         settlement.id,
         settlement.attempt,
@@ -144,9 +190,22 @@ fn settle(
     Ok(true)
 }
 
-fn give_back(connection: &Connection, unused: &GiveBack, counters: &mut Counters) -> rusqlite::Result<()> {
+fn give_back(
+    connection: &Connection,
+    unused: &GiveBack,
+    breakers: &mut Breakers,
+    counters: &mut Counters,
+) -> rusqlite::Result<()> {
+    let lease = params![unused.id, unused.attempt, unused.lease_token];
+    let breaker = trouble::breaker(connection, breakers, &unused.channel)?;
+    if breaker.probing_until.is_some() {
+        let mut query = connection.prepare_cached(sql!("claimed_at"))?;
+        if let Some(claimed_at) = query.query_row(lease, |row| row.get(0)).optional()? {
+            breaker.give_back(claimed_at);
+        }
+    }
     let mut update = connection.prepare_cached(sql!("give_back"))?;
-    if update.execute(params![unused.id, unused.attempt, unused.lease_token])? > 0 {
+    if update.execute(lease)? > 0 {
         counters.moved(&unused.channel, unused.batch_id, Status::Sending, Status::Pending);
         counters.told.given_back(unused.id, unused.attempt);
     }

@@ -3,10 +3,10 @@
 use rusqlite::ToSql;
 use rusqlite::types::Value;
 
-use crate::model::{Id, Status};
+use crate::model::{Id, Status, in_ascii};
 use crate::store::{Filter, Order};
 
-/// The conditions of a query, and its values for the places `?1` … `?8`.
+/// The conditions of a query, and its values for the places `?1` … `?9`.
 pub(super) struct Conditions {
     text: String,
     values: Vec<(&'static str, Value)>,
@@ -25,7 +25,14 @@ impl Conditions {
             filter.batch_id.map(Value::from),
         );
         conditions.add("user_id = ?3", "?3", filter.user_id.clone().map(Value::from));
-        conditions.add("recipient = ?4", "?4", filter.recipient.clone().map(Value::from));
+        // A channel of mail keeps the domain in ASCII, others keep what they are given.
+        match filter.recipient.as_deref().and_then(in_ascii) {
+            Some(ascii) => {
+                conditions.values.push(("?9", ascii.into()));
+                conditions.add("recipient IN (?4, ?9)", "?4", filter.recipient.clone().map(Value::from));
+            }
+            None => conditions.add("recipient = ?4", "?4", filter.recipient.clone().map(Value::from)),
+        }
         conditions.add("created_at >= ?5", "?5", filter.since.map(|at| at.0.into()));
         conditions.add("created_at < ?6", "?6", filter.until.map(|at| at.0.into()));
         if filter.retrying {

@@ -48,7 +48,7 @@ fn live(id: Id, file: &File) -> io::Result<Option<LiveWorker>> {
     }
     let head = Head::read(file);
     let mut card = vec![0; CARD];
-    if !head.of_this_boot || file.read_exact_at(&mut card, CARD_AT).is_err() {
+    if file.read_exact_at(&mut card, CARD_AT).is_err() {
         return Ok(None);
     }
     let card = String::from_utf8_lossy(&card);

@@ -299,7 +299,7 @@ impl Writer for Sqlite {
         portions: &[Portion],
         exchange: &Exchange,
     ) -> Result<(Vec<Taken>, Exchanged)> {
-        self.exchange_behind(now, portions, exchange)
+        self.exchange_with(now, portions, exchange)
     }
 
     fn orphans(&mut self, me: Id, lease: Duration, limit: usize) -> Result<Vec<Orphan>> {

@@ -20,8 +20,11 @@ pub(super) fn give(made: &File, like: &Path) -> io::Result<()> {
         return Ok(());
     }
     match fchown(made, Some(like.uid()), Some(like.gid())) {
-        // A root without root's powers: as it was before.
-        Err(error) if error.kind() == Io::PermissionDenied => Ok(()),
+        // A root without root's powers, or one of a container to whom the owner is nobody; or a file system without owners. It
+        // stays whose it is.
+        Err(error) if matches!(error.kind(), Io::PermissionDenied | Io::InvalidInput | Io::Unsupported) => {
+            Ok(())
+        }
         given => given,
     }
 }

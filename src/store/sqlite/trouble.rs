@@ -41,7 +41,8 @@ pub(super) fn write(connection: &Connection, breakers: &Breakers) -> rusqlite::R
             now.paused_until,
             now.reason,
             now.detail,
-            now.probing_until
+            now.probing_until,
+            now.asked_until
         ])?;
     }
     Ok(())
@@ -65,7 +66,7 @@ pub(super) fn state(connection: &Connection, channel: &str) -> rusqlite::Result<
     Ok(found.unwrap_or((None, Some(Breaker::default()))))
 }
 
-/// Reads the seven columns of a channel's state from column `first`; no breaker where its columns hold what they
+/// Reads the eight columns of a channel's state from column `first`; no breaker where its columns hold what they
 /// cannot hold: somebody has written it by hand, and a limit on speed is no reason to stop sending.
 pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<(Held, Option<Breaker>)> {
     let held_at: Option<Timestamp> = row.get(first)?;
@@ -85,6 +86,7 @@ fn breaker_of(row: &Row<'_>, first: usize) -> rusqlite::Result<Breaker> {
         reason: row.get(first + 2)?,
         detail: row.get(first + 3)?,
         probing_until: row.get(first + 4)?,
+        asked_until: row.get(first + 5)?,
     })
 }
 

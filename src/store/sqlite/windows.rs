@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::sql::sql;
 use crate::model::{Rate, RateWindow, Timestamp};
@@ -12,19 +12,31 @@ use crate::store::{Claim, Exchange, Settlement};
 /// Shorter attempts are within every rate's margin (`model::rate`): a hundredth of the shortest window.
 const QUICK: Duration = Duration::from_millis(10);
 
-/// The windows of all rates of a claim, in their order.
+/// The windows in which a claim counts: those of its rates, in their order, and behind them all others that are kept of
+/// the channel. Other processes may go by those, or by none of them yet: a rate holds over all.
 pub(super) fn of_claim(
     connection: &Connection,
     wish: &Claim,
     now: Timestamp,
-) -> rusqlite::Result<Vec<RateWindow>> {
-    let mut query = connection.prepare_cached(sql!("rate_window"))?;
-    let read = |rate: &Rate| {
-        let entries: Option<String> =
-            query.query_row(params![wish.channel, rate.to_string()], |row| row.get(0)).optional()?;
-        Ok(RateWindow::restore(*rate, &parse(entries.as_deref().unwrap_or("[]")), now))
+) -> rusqlite::Result<Vec<(Rate, RateWindow)>> {
+    if wish.rates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kept = of_channel(connection, &wish.channel, now)?;
+    let its = |rate: &Rate| {
+        let known = kept.iter().find(|(known, _)| known == rate).map(|(_, window)| window.clone());
+        (*rate, known.unwrap_or_else(|| of_new_rate(*rate, &kept, now)))
     };
-    wish.rates.iter().map(read).collect()
+    let mut windows: Vec<_> = wish.rates.iter().map(its).collect();
+    windows.extend(kept.into_iter().filter(|(rate, _)| !wish.rates.contains(rate)));
+    Ok(windows)
+}
+
+/// The window of a rate that was never used: what was attempted under the channel's other rates counts, or a rate that
+/// is changed would let all of it through once more. Of several windows the fullest knows most.
+fn of_new_rate(rate: Rate, others: &[(Rate, RateWindow)], now: Timestamp) -> RateWindow {
+    let known = others.iter().map(|(_, other)| RateWindow::restore(rate, &other.entries(), now));
+    known.max_by_key(|window| window.used(now)).unwrap_or_else(|| RateWindow::new(rate))
 }
 
 /// All windows that are kept of a channel, also those of rates that are no longer configured.

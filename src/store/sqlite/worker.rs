@@ -11,7 +11,7 @@
 //! | 8224 .. 8736 | for people, in three lines: its name, its roles, since when; filled with zeroes |
 //!
 //! The places survive the process and not the machine, and need no sync: they tell what had begun from what
-//! was only claimed. After a crash of the machine all that was claimed counts as begun.
+//! was only claimed. After a crash of the machine all that was claimed may have begun.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -124,25 +124,28 @@ pub(super) enum Seen {
 
 /// Which of a lost worker's notifications may have begun.
 pub(super) enum Begun {
-    /// Nobody knows: all.
-    All,
+    /// Nobody knows: any.
+    Any,
     /// These.
     These(HashSet<Id>),
 }
 
 impl Begun {
-    pub(super) fn holds(&self, id: Id) -> bool {
+    /// Whether `id` had, as far as anybody knows.
+    pub(super) fn holds(&self, id: Id) -> Option<bool> {
         match self {
-            Self::All => true,
-            Self::These(ids) => ids.contains(&id),
+            Self::Any => None,
+            Self::These(ids) => Some(ids.contains(&id)),
         }
     }
 }
 
 /// The head of a worker's file, as it is read.
 pub(super) struct Head {
-    /// Whether it is of the machine's current boot.
-    pub(super) of_this_boot: bool,
+    /// Whether all of it is there.
+    is_filled: bool,
+    /// Whether it is known to be of the machine's current boot. What is locked is of it, whatever is known.
+    of_this_boot: bool,
     /// The last sign of life, since that boot.
     pub(super) beat: Duration,
     /// How long that holds; nothing in a worker that has yet to say so.
@@ -152,11 +155,12 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn read(file: &File) -> Self {
         let mut head = [0; PLACES_AT as usize];
-        let of_this_boot = file.read_exact_at(&mut head, 0).is_ok() && head[..16] == boot();
+        let is_filled = file.read_exact_at(&mut head, 0).is_ok();
+        let of_this_boot = is_filled && is_one(&head[..16], boot());
         let millis = |at: usize| {
             Duration::from_millis(u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes")))
         };
-        Self { of_this_boot, beat: millis(16), lease: millis(24) }
+        Self { is_filled, of_this_boot, beat: millis(16), lease: millis(24) }
     }
 
     /// How long ago it gave its last sign of life.
@@ -171,7 +175,7 @@ pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen>
     let file = match File::open(folder(database).join(id.to_string())) {
         Ok(file) => file,
         // Taken away by its own end, or by somebody who found it dead.
-        Err(error) if error.kind() == Io::NotFound => return Ok(Seen::Lost(Begun::All)),
+        Err(error) if error.kind() == Io::NotFound => return Ok(Seen::Lost(Begun::Any)),
         Err(error) => return Err(error),
     };
     // Shared, so that two who look at the same moment do not take each other for the worker.
@@ -183,11 +187,11 @@ pub(super) fn look(database: &Path, id: Id, lease: Duration) -> io::Result<Seen>
     let head = Head::read(&file);
     if !dead {
         let lease = if head.lease.is_zero() { lease } else { head.lease };
-        let hangs = head.of_this_boot && head.silent() > lease;
+        let hangs = head.is_filled && head.silent() > lease;
         // A file that is locked but not filled yet belongs to a worker that is just starting.
         return Ok(if hangs { Seen::Lost(begun(&file)?) } else { Seen::Alive });
     }
-    Ok(Seen::Lost(if head.of_this_boot { begun(&file)? } else { Begun::All }))
+    Ok(Seen::Lost(if head.of_this_boot { begun(&file)? } else { Begun::Any }))
 }
 
 /// The files of workers that are dead, with their numbers.
@@ -242,11 +246,19 @@ fn beat(lease: Duration) -> [u8; 16] {
     beat
 }
 
-/// The machine's current boot, as 16 bytes; zeroes where the system does not tell.
+/// A boot that the system has not named: behind a `/proc` without `sys`, as in some sandboxes.
+const UNNAMED: [u8; 16] = [0; 16];
+
+/// Whether they are known to be one boot; of two without a name nobody knows it.
+fn is_one(boot: &[u8], other: [u8; 16]) -> bool {
+    boot == other && other != UNNAMED
+}
+
+/// The machine's current boot.
 fn boot() -> [u8; 16] {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+    u128::from_str_radix(&digits, 16).map_or(UNNAMED, u128::to_be_bytes)
 }
 
 #[cfg(test)]
@@ -268,7 +280,7 @@ mod tests {
         let id = worker.id();
         assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Alive));
         drop(worker);
-        assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Lost(Begun::All)));
+        assert!(matches!(look(&database, id, LEASE).unwrap(), Seen::Lost(Begun::Any)));
     }
 
     #[test]
@@ -282,7 +294,7 @@ mod tests {
         worker.forget(6).unwrap();
         worker.die();
         let Seen::Lost(begun) = look(&database, worker.id(), LEASE).unwrap() else { panic!("dead") };
-        assert_eq!([7, 8, 9, 10].map(|id| begun.holds(id)), [false, true, true, false]);
+        assert_eq!([7, 8, 9, 10].map(|id| begun.holds(id)), [false, true, true, false].map(Some));
     }
 
     #[test]
@@ -306,12 +318,29 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_boot_counts_as_begun() {
+    fn of_what_belongs_to_another_boot_any_may_have_begun() {
         let (_folder, database) = place();
         let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
         worker.file.write_all_at(&[1; 16], 0).unwrap();
         worker.file.unlock().unwrap();
-        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(Begun::All)));
+        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(Begun::Any)));
+    }
+
+    /// As behind a `/proc` without `sys`: while it lives its lock says which boot it is of, and then nothing does.
+    #[test]
+    fn a_worker_of_a_boot_without_a_name_lives_hangs_and_leaves_nothing_to_be_believed() {
+        let (_folder, database) = place();
+        let worker = LocalWorker::new(&database, Timestamp(1), "here:1:2").unwrap();
+        worker.file.write_all_at(&UNNAMED, 0).unwrap();
+        worker.announce("sender", Timestamp(1)).unwrap();
+        worker.begin(0, 7).unwrap();
+        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Alive));
+        assert_eq!(super::super::live::workers(&database).unwrap().len(), 1);
+        worker.file.write_all_at(&0u64.to_le_bytes(), BEAT_AT).unwrap();
+        assert!(matches!(look(&database, worker.id(), Duration::ZERO).unwrap(), Seen::Lost(Begun::These(_))));
+        worker.file.unlock().unwrap();
+        assert!(matches!(look(&database, worker.id(), LEASE).unwrap(), Seen::Lost(Begun::Any)));
+        assert!(!is_one(&UNNAMED, UNNAMED) && is_one(&boot(), boot()));
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl Field {
             None => Err(unknown(name)),
         }
     }
+
+    /// Whether it is the name of a field, or may have been meant to be one.
+    #[must_use]
+    pub fn is_near(name: &str) -> bool {
+        nearest(name, Self::ALL.map(Self::name)).is_some()
+    }
 }
 
 fn unknown(name: &str) -> Problem {

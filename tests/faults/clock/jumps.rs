@@ -43,7 +43,8 @@ pub fn part(ground: &Ground) -> Vec<Finding> {
     for (number, by) in back.into_iter().enumerate() {
         // Every other one begins where 32 bits end.
         let from = if number % 2 == 0 { 0.0 } else { Y2038 };
-        Stage::set(ground).jump_back(from, by, &mut count);
+        // On a slow disk a pass comes too late for a rate's moment, and nothing waits as it should: once more.
+        assert!((0..5).any(|_| Stage::set(ground).jump_back(from, by, &mut count)), "nothing begins to wait");
     }
     for by in [HOUR, 30.0 * DAY] {
         Stage::set(ground).jump_ahead(by, &mut count);
@@ -123,16 +124,20 @@ impl Stage {
         looks.iter().filter(fails).count() as u64
     }
 
-    /// Everything begins to wait under a clock that is then set back by `by` seconds.
-    fn jump_back(&self, from: f64, by: f64, count: &mut Count) {
+    /// Everything begins to wait under a clock that is then set back by `by` seconds. Says whether it did begin.
+    fn jump_back(&self, from: f64, by: f64, count: &mut Count) -> bool {
         const WAITING: [&str; 4] = ["retry", "trouble", "asked", "rate"];
-        count.jumps += 1;
+        let came = |channel: &str| self.receiver.count(&format!("/{channel}"));
         let base = if from > 0.0 { self.clock.set_to(from) } else { 0.0 };
         self.clock.set(base + by);
         for channel in WAITING {
             (0..if channel == "rate" { 4 } else { 1 }).for_each(|_| drop(self.enqueue(channel, &[])));
         }
         self.pass(&WAITING);
+        if WAITING.map(came) != [1, 1, 1, 2] {
+            return false;
+        }
+        count.jumps += 1;
         let fresh = self.enqueue("fresh", &[]);
         let appointed = self.enqueue("fresh", &["--in", "2h"]);
         let lasting = self.enqueue("fresh", &["--ttl", "1h"]);
@@ -145,7 +150,6 @@ impl Stage {
         count.expired_wrongly += u64::from(self.status(&lasting) != "sent");
         count.over_rate += self.receiver.count("/rate").saturating_sub(2) as u64;
         count.unprintable += self.looks(&appointed);
-        let came = |channel: &str| self.receiver.count(&format!("/{channel}"));
         // (seconds after the jump, channel, how many came before, how many should have by then)
         let expected = [
             (1.0, "trouble", 1, 1),
@@ -162,7 +166,12 @@ impl Stage {
             self.pass(&[channel]);
             let came = came(channel);
             count.early += u64::from(by_then == before && came > by_then);
-            count.stalled += u64::from(came < by_then);
+            if came < by_then {
+                count.stalled += 1;
+                println!(
+                    "clock: set back by {by:.0} s, {elapsed} s later {channel} has been sent {came} times"
+                );
+            }
         }
         // What was asked for by the clock waits for the clock.
         count.waits_for_the_clock += u64::from(self.status(&appointed) == "pending");
@@ -173,6 +182,7 @@ impl Stage {
         self.pass(&[]);
         count.stalled += u64::from(self.status(&appointed) != "sent");
         self.sandbox.ok(&["db", "check"]);
+        true
     }
 
     /// A clock that is set ahead makes things due, and expires what has a last moment.

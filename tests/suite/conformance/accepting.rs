@@ -1,8 +1,8 @@
 //! Accepting and reading back.
 
-use notifyctl::model::{Attachment, Content, NewNotification, Priority, Status};
+use notifyctl::model::{Attachment, Content, Cursor, EventFilter, NewNotification, Priority, Status};
 use notifyctl::store::{
-    Attached, Enqueued, Exchange, Filter, NewBatch, Next, Order, Page, Portion, Taken, User,
+    Attached, Claim, Enqueued, Exchange, Filter, NewBatch, Next, Order, Page, Portion, Taken, User,
 };
 
 use super::{CHANNEL, Place, T, at, enqueue, hand, ids, new, sound};
@@ -239,6 +239,48 @@ pub fn what_is_accepted_can_be_claimed_in_the_same_transaction(place: &dyn Place
         hand.store.list(&Filter::default(), &Page { order: Order::OldestFirst, after: None, limit: 9 });
     assert_eq!(shown.unwrap().len(), 3);
     sound(&*hand.store);
+}
+
+/// A worker gets the same, whether it was inserted for it or waited; so do those who look at it later.
+pub fn what_is_claimed_as_it_comes_is_what_would_have_waited(place: &dyn Place) {
+    let mut rich = portion(&["a", "b"], Some("k"), Some("http"));
+    let content = &mut rich.new[1].content;
+    content.message = "long ".repeat(500);
+    content.html = Some("<p>long</p>".into());
+    content.subject = Some("S".into());
+    content.headers = vec![("X-One".into(), "1".into())];
+    content.attachments =
+        vec![Attachment { name: "a.txt".into(), media_type: "text/plain".into(), content: b"\0a".to_vec() }];
+    rich.new[0].user_id = Some("7".into());
+    rich.new[0].priority = Priority::Low;
+    rich.new[0].expires_at = Some(at(90));
+    rich.new[1].not_before = Some(T);
+    let all = [portion(&["c"], None, None), rich];
+    let ends = [true, false].map(|at_once| {
+        let elsewhere = place.another();
+        let mut hand = hand(&*elsewhere, "host:1:1");
+        let wish = Claim { lease_token: 7, ..hand.wish(CHANNEL, 9, &["5/10s"]) };
+        let exchange = Exchange { claim: vec![wish], ..hand.exchange(T) };
+        let claims = if at_once {
+            hand.store.enqueue_and_exchange(T, &all, &exchange).unwrap().1.claims
+        } else {
+            hand.store.enqueue_portions(T, &all).unwrap();
+            hand.store.exchange(&exchange).unwrap().claims
+        };
+        sound(&*hand.store);
+        let claimed = &claims[0].claimed;
+        assert_eq!(claimed.len(), 3);
+        let shown: Vec<_> = claimed.iter().map(|one| hand.store.get(one.id).unwrap()).collect();
+        let batch = claimed.iter().find_map(|one| one.batch_id).map(|id| hand.store.batch(id).unwrap());
+        let events = hand.store.events(Cursor::default(), &EventFilter::default(), 99).unwrap().events;
+        let worker = |text: String| text.replace(&hand.worker.id().to_string(), "me");
+        let rates = hand.store.channels(T).unwrap();
+        let told = [format!("{claims:?}"), format!("{shown:?}"), format!("{batch:?}"), format!("{rates:?}")];
+        let events = events.iter().map(|event| format!("{:?} {:?} {:?}", event.kind, event.id, event.status));
+        told.map(worker).into_iter().chain(events).collect::<Vec<_>>()
+    });
+    assert!(ends[0][2].contains("http"));
+    assert_eq!(ends[0], ends[1]);
 }
 
 pub fn requests_that_come_together_are_each_accepted_whole_or_not_at_all(place: &dyn Place) {

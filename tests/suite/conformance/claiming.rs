@@ -6,7 +6,7 @@ use notifyctl::model::{Priority, Reason, Status, Timestamp, Verdict};
 use notifyctl::store::{Exchange, LimitedBy};
 
 use super::{Place, T, at, enqueue, hand, new, only, sound, status};
-use crate::support::hand::unused;
+use crate::support::hand::{Hand, unused};
 
 pub fn one_notification_is_claimed_once(place: &dyn Place) {
     let all = enqueue(&mut *place.open(), T, &vec![new("a"); 200]);
@@ -94,6 +94,31 @@ pub fn rates_hold_over_all_workers(place: &dyn Place) {
     sound(&*other.store);
 }
 
+/// Or whoever changes a rate would let all of it through once more.
+pub fn what_went_out_under_another_rate_counts_under_a_new_one(place: &dyn Place) {
+    let mut hand = hand(place, "h");
+    enqueue(&mut *hand.store, T, &vec![new("a"); 40]);
+    assert_eq!(hand.claim_with(T, 20, &["20/1min"]).claimed.len(), 20);
+    assert_eq!(hand.claim_with(at(90), 4, &["5/10s"]).claimed.len(), 4, "what counts no more");
+    assert_eq!(hand.claim_with(at(95), 20, &["6/10s"]).claimed.len(), 2, "lowered in the middle of a window");
+    assert_eq!(hand.claim_with(at(95), 20, &["8/20s"]).claimed.len(), 2, "the fullest is what is known");
+    assert_eq!(hand.claim_with(at(106), 20, &["6/10s"]).claimed.len(), 6);
+}
+
+/// A daemon that has yet to reload, and the passes of a crontab.
+pub fn workers_with_different_rates_of_one_channel_count_what_each_other_sends(place: &dyn Place) {
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
+    enqueue(&mut *one.store, T, &vec![new("a"); 40]);
+    let mut claim = |seconds, limit| {
+        let small = one.claim_with(at(seconds), limit, &["4/10s"]).claimed.len();
+        (small, other.claim_with(at(seconds), limit, &["6/10s", "9/1min"]).claimed.len())
+    };
+    assert_eq!(claim(0, 1), (1, 1));
+    assert_eq!(claim(1, 9), (2, 2), "the smaller one is full");
+    assert_eq!(claim(2, 9), (0, 0));
+    assert_eq!(claim(20, 9), (4, 0), "none is left of a minute");
+}
+
 pub fn a_held_channel_gives_nothing(place: &dyn Place) {
     let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &[new("a")]);
@@ -118,6 +143,26 @@ pub fn a_channel_in_trouble_is_probed_by_one_attempt(place: &dyn Place) {
     assert!(hand.claim(until, 5).is_empty(), "nobody follows the probe before it is back");
     assert!(hand.settle(&probe.claimed[0], until, Status::Sent));
     assert_eq!(hand.claim(until, 5).len(), 3, "the first one waits for its own next attempt");
+    sound(&*hand.store);
+}
+
+/// Or a channel would stay shut for as long as a lease: at each pass, where each one's first claim comes too late for a rate.
+pub fn a_probe_that_is_given_back_leaves_it_to_another(place: &dyn Place) {
+    let mut hand = hand(place, "h");
+    enqueue(&mut *hand.store, T, &vec![new("a"); 5]);
+    let mut before = hand.claim(T, 2);
+    let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
+    assert!(hand.settle_as(&before.remove(0), T, Status::Pending, trouble));
+    let probe = hand.claim(at(6), 5).remove(0);
+    let give_back = |hand: &mut Hand, claimed| {
+        let exchange = Exchange { give_back: vec![unused(claimed)], ..hand.exchange(at(6)) };
+        hand.store.exchange(&exchange).unwrap();
+    };
+    give_back(&mut hand, &before[0]);
+    assert!(hand.claim(at(6), 5).is_empty(), "what was claimed before the trouble did not probe");
+    give_back(&mut hand, &probe);
+    assert_eq!(hand.claim(at(6), 5).len(), 1, "and one again");
+    assert!(hand.claim(at(6), 5).is_empty());
     sound(&*hand.store);
 }
 

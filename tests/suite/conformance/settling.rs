@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notifyctl::model::{Outcome, Status};
+use notifyctl::model::{Outcome, Reason, Status, Verdict};
 use notifyctl::store::PassRecord;
 
 use super::{LEASE, Place, T, at, enqueue, hand, new, sound, status};
@@ -52,6 +52,20 @@ pub fn a_late_settlement_changes_nothing_and_leaves_evidence(place: &dyn Place) 
     sound(&*slow.store);
 }
 
+pub fn of_two_heirs_the_second_leaves_no_evidence_in_place_of_the_workers_own(place: &dyn Place) {
+    let (mut slow, mut heir, mut other) = (hand(place, "slow"), hand(place, "heir"), hand(place, "other"));
+    let id = enqueue(&mut *slow.store, T, &[new("a")])[0];
+    let lost = slow.claim(T, 1).remove(0);
+    // Both have found it in the hands of one that hangs.
+    let died = Verdict::new(Outcome::Unknown, Reason::WorkerDied, "the worker died during the attempt");
+    assert!(heir.settle_as(&lost, at(100), Status::Pending, died.clone()));
+    assert!(!other.settle_as(&lost, at(100), Status::Pending, died));
+    let late = |hand: &Hand| hand.store.attempts(id).unwrap()[0].late.clone();
+    assert_eq!(late(&slow), None);
+    assert!(!slow.settle(&lost, at(101), Status::Sent));
+    assert_eq!(late(&slow).as_deref(), Some("sent accepted 250 2.0.0 Ok: queued as 4F2"));
+}
+
 pub fn a_dead_workers_notifications_are_told_apart(place: &dyn Place) {
     let (mut dead, mut heir) = (hand(place, "dead"), hand(place, "heir"));
     enqueue(&mut *dead.store, T, &vec![new("a"); 3]);
@@ -63,7 +77,7 @@ pub fn a_dead_workers_notifications_are_told_apart(place: &dyn Place) {
     let orphans = heir.store.orphans(me, LEASE, 100).unwrap();
     assert_eq!(orphans.len(), 3);
     assert!(orphans.iter().all(|orphan| orphan.claimed_at == T));
-    assert!(orphans.iter().any(|orphan| orphan.begun && orphan.claimed.id == claimed[1].id));
+    assert!(orphans.iter().any(|orphan| orphan.begun != Some(false) && orphan.claimed.id == claimed[1].id));
     assert_eq!(heir.store.orphans(me, LEASE, 2).unwrap().len(), 2);
 }
 

@@ -96,15 +96,42 @@ pub fn requeued_starts_afresh(place: &dyn Place) {
     sound(&*hand.store);
 }
 
-pub fn release_waits_for_not_before(place: &dyn Place) {
+/// Patience begins with the first attempt, and anew when somebody starts it again or lets it go.
+pub fn it_is_known_since_when_it_is_deferred(place: &dyn Place) {
     let mut hand = hand(place, "h");
-    let mut later = new("a");
-    later.not_before = Some(at(100));
-    let id = enqueue(&mut *hand.store, T, &[later])[0];
-    hand.store.hold(T, &only(&[id])).unwrap();
-    hand.store.release(at(10), &only(&[id])).unwrap();
-    assert!(hand.claim(at(99), 1).is_empty());
-    assert_eq!(hand.claim(at(100), 1).len(), 1);
+    let id = enqueue(&mut *hand.store, T, &[new("a")])[0];
+    let since = |hand: &mut Hand, moment: u64, then: Status| {
+        let one = hand.claim(at(moment), 1).remove(0);
+        assert!(hand.settle(&one, at(moment), then));
+        one.deferred_since
+    };
+    assert_eq!(since(&mut hand, 100, Status::Pending), None);
+    assert_eq!(since(&mut hand, 200, Status::Pending), Some(at(100)));
+    assert_eq!(since(&mut hand, 300, Status::Dead), Some(at(100)));
+    hand.store.requeue(at(400), &only(&[id])).unwrap();
+    assert_eq!(since(&mut hand, 400, Status::Pending), None);
+    hand.store.hold(at(500), &only(&[id])).unwrap();
+    hand.store.release(at(600), &only(&[id])).unwrap();
+    assert_eq!(since(&mut hand, 600, Status::Pending), None);
+}
+
+pub fn release_and_requeue_wait_for_not_before(place: &dyn Place) {
+    for stop in [Status::Held, Status::Cancelled] {
+        let elsewhere = place.another();
+        let mut hand = hand(&*elsewhere, "h");
+        let mut later = new("a");
+        later.not_before = Some(at(100));
+        let id = enqueue(&mut *hand.store, T, &[later])[0];
+        if stop == Status::Held {
+            hand.store.hold(T, &only(&[id])).unwrap();
+            hand.store.release(at(10), &only(&[id])).unwrap();
+        } else {
+            hand.store.cancel(T, &only(&[id])).unwrap();
+            hand.store.requeue(at(10), &only(&[id])).unwrap();
+        }
+        assert!(hand.claim(at(99), 1).is_empty(), "{stop}");
+        assert_eq!(hand.claim(at(100), 1).len(), 1, "{stop}");
+    }
 }
 
 pub fn missing_ids_are_named(place: &dyn Place) {

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use notifyctl::delivery::{Budget, Error, Lane, Until};
 use notifyctl::model::{Id, NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
-use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection, Worker};
-use tokio::sync::Notify;
+use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection, Store, Worker};
+use tokio::sync::{Notify, Semaphore};
 
 use rig::{Rig, Scripted, frozen, lane, notification, runtime, until};
 
@@ -107,6 +107,43 @@ fn what_is_deferred_is_due_again_after_its_wait_and_dead_after_the_last() {
 }
 
 #[test]
+fn what_has_waited_for_long_is_tried_for_as_long_as_anything_else() {
+    let (rig, week) = (Rig::new(), Duration::from_secs(7 * 86_400));
+    let down = Scripted::answering(Verdict::channel_trouble(Reason::Unreachable, "refused"));
+    let id = rig.enqueue("a", 1)[0];
+    // Nobody delivered for a week; patience, of a day, begins now.
+    rig.pass_time(week);
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+    rig.pass_time(Duration::from_secs(86_399));
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+    rig.pass_time(Duration::from_secs(3_600));
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.dead, 1);
+    // Somebody starts it again, with all that a new one has.
+    rig.pass_time(week);
+    rig.store().requeue(rig.now(), &Selection::Ids(vec![id])).unwrap();
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+    assert_eq!(rig.status(id), Status::Pending);
+}
+
+#[test]
+fn what_was_deferred_before_the_clock_was_set_back_is_given_up_after_as_long_as_anything_else() {
+    let (rig, week) = (Rig::new(), Duration::from_secs(7 * 86_400));
+    let down = Scripted::answering(Verdict::channel_trouble(Reason::Unreachable, "refused"));
+    rig.pass_time(week);
+    rig.enqueue("a", 1);
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+    rig.set_back(week);
+    // It moves back with its channel, and is due.
+    rig.pass(vec![lane("a", &down)]);
+    for _ in 0..2 {
+        rig.pass_time(Duration::from_secs(43_000));
+        assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+    }
+    rig.pass_time(Duration::from_secs(43_500));
+    assert_eq!(rig.pass(vec![lane("a", &down)]).total.dead, 1);
+}
+
+#[test]
 fn a_limit_is_used_up_exactly_and_the_rest_is_left_pending() {
     let mut rig = Rig::new();
     rig.budget = Budget { limit: Some(25), max_time: None };
@@ -180,6 +217,76 @@ fn critical_ones_go_first() {
 }
 
 #[test]
+fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
+    let rig = Rig::new();
+    let quick = Arc::new(AtomicUsize::new(2_000));
+    let left = Arc::clone(&quick);
+    let channel = Scripted::new(move |_| {
+        let hangs = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Verdict::sent("ok")
+        }
+    });
+    rig.enqueue("a", 4_000);
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let patient = Lane { longest_attempt: Duration::from_secs(86_400), ..lane("a", &channel) };
+    let run = rig.deliver(store, worker, vec![patient]);
+    let watch = rig.store();
+    let in_hand = || watch.counts().unwrap().of(Status::Sending);
+    frozen(async {
+        let run = tokio::spawn(run);
+        until("all are under way that may be", || channel.ids().len() == 2_004).await;
+        assert!(in_hand() > 12, "{} while it was quick", in_hand());
+        let began = std::time::Instant::now();
+        while in_hand() > 12 {
+            assert!(began.elapsed() < Duration::from_secs(10), "{} are kept", in_hand());
+            tokio::time::advance(Duration::from_secs(6)).await;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        rig.stop.drain.cancel();
+        rig.stop.abandon.cancel();
+        run.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn what_waits_for_a_channel_that_is_held_meanwhile_goes_back() {
+    let rig = Rig::new();
+    let gate = Arc::new(Semaphore::new(0));
+    let opens = Arc::clone(&gate);
+    let channel = Scripted::new(move |_| {
+        let gate = Arc::clone(&opens);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Verdict::sent("ok")
+        }
+    });
+    rig.enqueue("a", 50);
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let run = rig.deliver(store, worker, vec![lane("a", &channel)]);
+    let mut other = rig.store();
+    let sending = |store: &dyn Store| store.counts().unwrap().of(Status::Sending);
+    runtime().block_on(async {
+        let run = tokio::spawn(run);
+        until("four are under way, and others wait", || sending(&*other) >= 12).await;
+        other.hold_channel(rig.now(), "a", "wrong text").unwrap();
+        let in_hand = sending(&*other);
+        while sending(&*other) > 4 {
+            gate.add_permits(1);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!((channel.ids().len() as u64) < in_hand, "all {in_hand} that were claimed have begun");
+        gate.add_permits(50);
+        run.await.unwrap().unwrap();
+    });
+}
+
+#[test]
 fn what_is_past_its_last_useful_moment_expires_and_is_never_attempted() {
     let rig = Rig::new();
     let channel = Scripted::accepting();
@@ -193,8 +300,17 @@ fn what_is_past_its_last_useful_moment_expires_and_is_never_attempted() {
     assert_eq!((tally.total.sent, tally.expired()), (3, 1200));
 }
 
-/// Claims up to `n` as a worker of its own that dies without a trace, so that all of it counts as begun.
-fn claim_and_die(rig: &Rig, n: u32) {
+/// How another worker ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// It hangs in the middle of its attempts.
+    Begun,
+    /// It is gone without a trace, as when the machine goes down.
+    Lost,
+}
+
+/// Claims up to `n` as a worker of its own that comes to its end.
+fn claim_and_die(rig: &Rig, n: u32, end: End) {
     let mut store = rig.store();
     let worker = store.register(rig.now(), "other:2:2").unwrap();
     let claim = Claim {
@@ -206,20 +322,48 @@ fn claim_and_die(rig: &Rig, n: u32) {
     };
     let exchange =
         Exchange { now: rig.now(), worker: worker.id(), claim: vec![claim], ..Exchange::default() };
-    assert_eq!(store.exchange(&exchange).unwrap().claims[0].claimed.len(), n as usize);
+    let claimed = &store.exchange(&exchange).unwrap().claims[0].claimed;
+    assert_eq!(claimed.len(), n as usize);
+    if let End::Begun = end {
+        for (place, one) in claimed.iter().enumerate() {
+            worker.begin(place, one.id).unwrap();
+        }
+        worker.beat(Duration::from_millis(1)).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        std::mem::forget(worker);
+    }
 }
 
 #[test]
 fn what_a_dead_worker_had_begun_ends_as_unknown_and_goes_out_in_the_same_pass() {
     let rig = Rig::new();
     let channel = Scripted::accepting();
-    let ids = rig.enqueue("a", 10);
-    claim_and_die(&rig, 3);
-    let tally = rig.pass(vec![lane("a", &channel)]);
-    assert_eq!((tally.orphans, tally.total.sent, tally.total.deferred), (3, 10, 0));
-    let attempts = rig.store().attempts(ids[0]).unwrap();
-    assert_eq!(attempts[0].reason, Some(Reason::WorkerDied));
-    assert_eq!(attempts[1].outcome, Some(Outcome::Sent));
+    for (end, reason) in [(End::Begun, Reason::WorkerDied), (End::Lost, Reason::WorkerLost)] {
+        let ids = rig.enqueue("a", 10);
+        claim_and_die(&rig, 3, end);
+        let tally = rig.pass(vec![lane("a", &channel)]);
+        assert_eq!((tally.orphans, tally.total.sent, tally.total.deferred), (3, 10, 0));
+        let attempts = rig.store().attempts(ids[0]).unwrap();
+        assert_eq!(attempts[0].reason, Some(reason));
+        assert_eq!(attempts[1].outcome, Some(Outcome::Sent));
+    }
+}
+
+#[test]
+fn what_was_begun_on_a_channel_that_nobody_knows_any_more_is_held_after_a_day() {
+    let mut rig = Rig::new();
+    let id = rig.enqueue("a", 1)[0];
+    claim_and_die(&rig, 1, End::Begun);
+    let pass = |rig: &Rig, held| {
+        assert_eq!(rig.pass(vec![lane("b", &Scripted::accepting())]).total.held, held);
+        rig.status(id)
+    };
+    assert_eq!(pass(&rig, 0), Status::Sending, "another configuration may have it");
+    rig.pass_time(Duration::from_secs(86_401));
+    rig.unserved = vec!["a".into()];
+    assert_eq!(pass(&rig, 0), Status::Sending, "another pass serves it");
+    rig.unserved.clear();
+    assert_eq!(pass(&rig, 1), Status::Held);
 }
 
 #[test]
@@ -227,13 +371,14 @@ fn what_kills_three_workers_in_a_row_is_poison() {
     let mut rig = Rig::new();
     let channel = Scripted::accepting();
     let id = rig.enqueue("a", 1)[0];
-    // Passes that settle the first two deaths and attempt nothing themselves.
+    // Passes that settle the first two deaths and attempt nothing themselves. A machine that goes down proves nothing.
     rig.budget = Budget { limit: Some(0), max_time: None };
-    for _ in 0..2 {
-        claim_and_die(&rig, 1);
-        assert_eq!(rig.pass(vec![lane("a", &channel)]).orphans, 1);
+    for end in [End::Lost, End::Begun, End::Lost, End::Begun, End::Lost, End::Lost] {
+        claim_and_die(&rig, 1, end);
+        let tally = rig.pass(vec![lane("a", &channel)]);
+        assert_eq!((tally.orphans, tally.total.dead), (1, 0));
     }
-    claim_and_die(&rig, 1);
+    claim_and_die(&rig, 1, End::Begun);
     let tally = rig.pass(vec![lane("a", &channel)]);
     assert_eq!((tally.total.dead, channel.ids().len()), (1, 0));
     assert_eq!(rig.status(id), Status::Dead);

@@ -44,6 +44,8 @@ pub struct Rig {
     pub rounds: Arc<Notify>,
     pub budget: Budget,
     pub until: Until,
+    /// Channels that are configured and not served.
+    pub unserved: Vec<String>,
     /// After this much time of the runtime's clock the engine is taken to hang.
     pub hangs_after: Duration,
 }
@@ -65,6 +67,7 @@ impl Rig {
             rounds: Arc::new(Notify::new()),
             budget: Budget::default(),
             until: Until::Idle,
+            unserved: Vec::new(),
             hangs_after: Duration::from_secs(30),
         }
     }
@@ -82,6 +85,11 @@ impl Rig {
 
     pub fn pass_time(&self, time: Duration) {
         self.clock.wall.fetch_add(i64::try_from(time.as_millis()).expect("short"), Ordering::Relaxed);
+    }
+
+    /// The clock is set back.
+    pub fn set_back(&self, by: Duration) {
+        self.clock.wall.fetch_sub(i64::try_from(by.as_millis()).expect("short"), Ordering::Relaxed);
     }
 
     /// The process was stopped for so long, and the clock went on.
@@ -132,6 +140,7 @@ impl Rig {
             store: handle,
             worker,
             worker_name: "test:1:1".into(),
+            configured: lanes.iter().map(|lane| lane.name.clone()).chain(self.unserved.clone()).collect(),
             lanes,
             clock: self.clock.clone(),
             random: fastrand::Rng::with_seed(7),

@@ -1,19 +1,19 @@
 //! A channel in trouble, and a store in trouble.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use notifyctl::delivery::Error;
+use notifyctl::delivery::{Error, Lane, Until};
 use notifyctl::model::{Outcome, Reason, Status, Verdict};
-use notifyctl::store::{ErrorKind, Exchange};
+use notifyctl::store::{ErrorKind, Exchange, Store};
 
 use super::failing::Failing;
-use super::rig::{Rig, Scripted, lane};
+use super::rig::{Rig, Scripted, lane, runtime};
 
-#[test]
-fn a_channel_in_trouble_is_left_after_one_round_and_then_probed_by_one_attempt() {
-    let rig = Rig::new();
+/// A channel that cannot be reached until it is said to be up.
+fn unreachable() -> (Arc<Scripted>, Arc<AtomicBool>) {
     let up = Arc::new(AtomicBool::new(false));
     let is_up = Arc::clone(&up);
     let channel = Scripted::new(move |_| {
@@ -23,6 +23,13 @@ fn a_channel_in_trouble_is_left_after_one_round_and_then_probed_by_one_attempt()
         };
         std::future::ready(verdict)
     });
+    (channel, up)
+}
+
+#[test]
+fn a_channel_in_trouble_is_left_after_one_round_and_then_probed_by_one_attempt() {
+    let rig = Rig::new();
+    let (channel, up) = unreachable();
     let ids = rig.enqueue("a", 50);
     let tally = rig.pass(vec![lane("a", &channel)]);
     let first = channel.ids().len();
@@ -37,6 +44,25 @@ fn a_channel_in_trouble_is_left_after_one_round_and_then_probed_by_one_attempt()
     assert_eq!(rig.pass(vec![lane("a", &channel)]).total.sent, 50, "the probe got through, the rest follow");
     let notification = rig.store().get(ids[0]).unwrap().unwrap();
     assert_eq!(notification.retries, 0, "the channel's trouble uses up no retry");
+}
+
+/// The first claim of a pass is not dated ahead yet: where each commit takes longer than the rate allows for, it comes too late.
+#[test]
+fn a_probe_that_came_too_late_for_its_rate_is_followed_by_another_in_the_same_pass() {
+    let rig = Arc::new(Rig::new());
+    let (channel, up) = unreachable();
+    let rated = || Lane { rates: vec!["50/1s".parse().unwrap()], ..lane("a", &channel) };
+    rig.enqueue("a", 3);
+    assert!(rig.pass(vec![rated()]).total.deferred > 0);
+    rig.pass_time(Duration::from_secs(10));
+    up.store(true, Ordering::Relaxed);
+    let disk = Arc::clone(&rig);
+    let slow = Box::new(move |exchange: &Exchange| {
+        disk.pass_time(Duration::from_millis(if exchange.claim.is_empty() { 0 } else { 50 }));
+        None
+    });
+    let store = Failing { store: rig.store(), fails: slow, failures: Arc::default() };
+    assert_eq!(rig.run(Box::new(store), vec![rated()]).unwrap().total.sent, 3);
 }
 
 #[test]
@@ -139,4 +165,41 @@ fn a_store_that_is_busy_for_a_moment_is_asked_again() {
     let (store, failures) = failing(&rig, ErrorKind::Busy, 3, |_| true);
     assert_eq!(rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap().total.sent, 10);
     assert_eq!(failures.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_daemon_on_a_full_disk_rests_between_its_tries_and_goes_on_when_there_is_room() {
+    let mut rig = Rig::new();
+    rig.until = Until::Shutdown;
+    let channel = Scripted::accepting();
+    let last = *rig.enqueue("a", 10).last().unwrap();
+    // 50 ms, 100 ms, 200 ms … after one another; every look between them finds nothing that could be written.
+    let (store, failures) = failing(&rig, ErrorKind::Full, 5, |exchange| !exchange.claim.is_empty());
+    let mut store: Box<dyn Store> = Box::new(store);
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let mut engine = Box::pin(rig.deliver(store, worker, vec![lane("a", &channel)]));
+    let turns = AtomicUsize::new(0);
+    let counted = std::future::poll_fn(|context| {
+        turns.fetch_add(1, Ordering::Relaxed);
+        engine.as_mut().poll(context)
+    });
+    let began = Instant::now();
+    let tally = runtime().block_on(async {
+        let watched = async {
+            while rig.status(last) != Status::Sent {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            rig.stop.drain.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            tally = counted => tally.unwrap(),
+            () = watched => unreachable!("it never ends"),
+        }
+    });
+    assert_eq!((tally.total.sent, failures.load(Ordering::Relaxed)), (10, 5));
+    // A sweep, every five seconds, writes nothing and shows no room.
+    assert!(began.elapsed() < Duration::from_secs(15), "each try waits for a sweep");
+    let turns = turns.into_inner();
+    assert!(turns < 400, "{turns} turns");
 }

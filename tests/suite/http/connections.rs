@@ -152,10 +152,16 @@ fn head(length: usize) -> String {
 
 #[test]
 fn large_bodies_that_come_slowly_hold_up_no_small_one() {
-    let ground = Ground::accepting("loopback_without_token = true");
+    let ground = Ground::accepting("loopback_without_token = true\naddress_limit = \"1000/1s\"");
     let small = r#"{"channel": "run", "message": "x"}"#;
+    // However many do so: of each no more is kept than has come.
+    let many: Vec<_> = (0..300).map(|_| connect(&ground)).collect();
+    many.iter().for_each(|mut stream| stream.write_all((head(16 << 20) + "{").as_bytes()).expect("write"));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ground.post(small).status, 202);
+    drop(many);
     let large = serde_json::json!({"channel": "run", "message": "x".repeat(100_000)}).to_string();
-    let slow: Vec<_> = (0..5).map(|_| connect(&ground)).collect();
+    let slow: Vec<_> = (0..3).map(|_| connect(&ground)).collect();
     let all_send = |text: &str| {
         slow.iter().for_each(|mut stream| stream.write_all(text.as_bytes()).expect("write"));
     };
@@ -171,6 +177,36 @@ fn large_bodies_that_come_slowly_hold_up_no_small_one() {
         let told = stream.peek(&mut [0]).map_err(|error| error.kind());
         assert_eq!(told, Err(ErrorKind::WouldBlock));
     }
+    // And whoever waits for room has theirs before being told that there is none.
+    assert_eq!(ground.post(&large).status, 202);
+}
+
+#[test]
+fn bodies_that_stop_coming_keep_nobody_from_the_memory_that_they_hold() {
+    let ground = Ground::accepting("loopback_without_token = true\naddress_limit = \"1000/1s\"");
+    // As many as there is memory for small ones, and more, each all but whole.
+    let stalled: Vec<_> = (0..300).map(|_| connect(&ground)).collect();
+    let most = head(64 << 10) + &" ".repeat((64 << 10) - 1);
+    stalled.iter().for_each(|mut stream| stream.write_all(most.as_bytes()).expect("write"));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ground.post(r#"{"channel": "run", "message": "x"}"#).status, 202);
+    let told = rest(&stalled[0]);
+    assert!(told.starts_with("HTTP/1.1 408 ") && told.contains("others waited"), "{told}");
+}
+
+#[test]
+fn one_that_says_nothing_is_hung_up_on_also_at_the_socket_and_holds_up_no_end() {
+    let ground = Ground::accepting("");
+    let mut silent = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+    silent.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+    assert_eq!(silent.read(&mut [0]).expect("it is closed"), 0);
+    let _silent = connect(&ground);
+    std::thread::sleep(Duration::from_millis(200));
+    ground.daemon.signal("-TERM");
+    let began = Instant::now();
+    let Ground { sandbox: _sandbox, daemon } = ground;
+    assert_eq!(daemon.ended(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 /// The most memory that a process has taken, in MiB.

@@ -224,6 +224,12 @@ fn nothing_is_taken_and_nonsense_is_answered() {
     ];
     let other: Vec<_> = other.iter().flat_map(|header| ["--header", header]).collect();
     assert_eq!(ground.ask("/v1/events", &other).status, 200);
+    // Nor is one of another version taken: it is told which one is.
+    let old =
+        ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 8"];
+    let old: Vec<_> = old.iter().flat_map(|header| ["--header", header]).collect();
+    let refused = ground.ask("/v1/events", &old);
+    assert_eq!((refused.status, refused.header("sec-websocket-version")), (426, Some("13")), "{refused:?}");
     // What cannot be read, or is too much, is told apart from a connection that broke.
     for bytes in ["8f8001020304", "81820102030400ff", "82fe138801020304"] {
         let mut garbler = Watcher::websocket(&ground, "", &[]);

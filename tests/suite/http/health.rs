@@ -198,6 +198,13 @@ fn bare(name: &str) -> String {
     ends.into_iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
 }
 
+/// A number that is missing is above no limit.
+#[test]
+fn that_nobody_ever_delivered_is_a_number_too() {
+    let ground = Ground::accepting("");
+    assert_eq!(value(&samples(&ground), "notifyctl_sender_silent_seconds"), Some(f64::INFINITY));
+}
+
 #[test]
 fn every_number_that_the_rules_and_the_dashboard_name_is_there() {
     let redis = RedisServer::start("");
@@ -251,7 +258,25 @@ fn every_query_of_the_dashboard_can_be_asked() {
     let mut rules = String::from("groups:\n- name: dashboard\n  rules:\n");
     for (number, query) in queries.enumerate() {
         let query = query["expr"].as_str().expect("a query");
-        let query = query.replace("$__rate_interval", "5m").replace("$channel", ".*").replace('\'', "''");
+        // Several daemons on one store all tell what it counts: a sum would be as many times as much.
+        let of_store =
+            ["notifications", "accepted", "purged", "oldest", "channel", "rate", "workers", "store"];
+        if of_store.iter().any(|name| {
+            query.contains(&format!("notifyctl_{name}_")) || query.contains(&format!("notifyctl_{name}{{"))
+        }) {
+            assert!(
+                query.contains("max by (") || query.contains("max(") || query.contains("min("),
+                "{query}"
+            );
+        }
+        // Another host has its own store: the maximum of two is nobody's, and hides the smaller one.
+        let asks = query.matches("notifyctl_").count();
+        assert_eq!(query.matches(r#"{instance=~"\\[?$host\\]?(:[0-9]+)?""#).count(), asks, "{query}");
+        let query = query
+            .replace("$host", "a.example.org")
+            .replace("$__rate_interval", "5m")
+            .replace("$channel", ".*")
+            .replace('\'', "''");
         rules += &format!("  - record: dashboard:q{number}\n    expr: '{query}'\n");
     }
     let folder = tempfile::tempdir().expect("a folder");

@@ -14,6 +14,9 @@ use notifyctl::store::Exchange;
 const HOSTILE: &str =
     "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>";
 
+/// The longest name that a channel may have, in one piece.
+const LONG: &str = "the_relay_of_the_second_data_centre_behind_the_firewall_of_berli";
+
 /// A daemon that accepts and shows, with a channel whose attempts all end well and one on which none does.
 fn ground(http: &str) -> Ground {
     let sandbox = Sandbox::new();
@@ -22,7 +25,9 @@ fn ground(http: &str) -> Ground {
     let broken = "[channels.broken]\nkind = \"exec\"\nto = \"ops\"\n\
         command = [\"/bin/sh\", \"-c\", \"echo 'no such room: <b>lobby</b>' >&2; exit 67\"]\n\
         [daemon]\nroles = \"http\"\n";
-    sandbox.configure(&(config(&sandbox, http) + &slow + broken));
+    assert_eq!(LONG.len(), 64);
+    let long = format!("[channels.\"{LONG}\"]\nkind = \"exec\"\ncommand = [\"/bin/true\"]\nto = \"ops\"\n");
+    sandbox.configure(&(config(&sandbox, http) + &slow + &long + broken));
     let daemon = Daemon::start(&sandbox);
     Ground { sandbox, daemon }
 }
@@ -99,6 +104,9 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     let id = sandbox.ok(&args).trim().to_owned();
     page.shows("#happens", &format!("#{id}"));
     page.shows("#happens", HOSTILE);
+    // A letter that turns the direction turns the recipient alone, and not what stands behind it.
+    let alone = "getComputedStyle(document.querySelector('#happens bdi')).unicodeBidi";
+    assert_eq!(page.run(alone), "isolate");
     sandbox.ok(&[
         "enqueue",
         "--channel",
@@ -179,7 +187,13 @@ fn it_shows_what_is_in_the_store_and_what_shells_do_to_it_as_it_happens() {
     assert!(troubles.iter().all(|trouble| trouble.contains("404")), "{troubles:?}");
 
     page.click("header .name");
-    page.shows("#happens", "held");
+    sandbox.ok(&["channel", "hold", LONG]);
+    page.shows("#happens", LONG);
+    page.shows("#notices", LONG);
+    for width in [360, 800, 1280] {
+        page.set_width(width);
+        is_sound(&mut page, &ground);
+    }
     page.shows("#chart-words", "1 on run");
     // However short the history is.
     assert_eq!(page.run("document.querySelector('#chart .uplot').dataset.seconds"), "600");
@@ -211,7 +225,8 @@ fn it_asks_for_a_token_and_shows_what_that_one_may_see() {
     page.submit("#token-text", "nctl_9_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "#token button");
     page.shows("#token-why", "the token is not good");
     page.submit("#token-text", &token("enqueue"), "#token button");
-    page.shows("#trouble", "lacks the scope `read`");
+    page.shows("#trouble", "This token lacks the scope `read`. Another one is needed");
+    assert_eq!(page.text("#token-why"), "", "what was said of the one before is over");
     page.click("#forget");
     let read = token("read");
     page.submit("#token-text", &read, "#token button");

@@ -172,3 +172,69 @@ fn a_full_queue_says_when_to_come_again() {
     ground.sandbox.ok(&["cancel", "--all"]);
     crate::support::daemon::until("there is room again", || ground.post(body).status == 202);
 }
+
+/// What is sent in two pieces, as many clients do, is refused before the second one is there: the answer arrives, and the
+/// connection outlives that, however long the body, and whoever refuses it before it is read.
+#[test]
+fn a_connection_outlives_a_refusal_unless_the_body_does_not_come() {
+    use std::io::{Read, Write};
+    let ground = Ground::accepting("");
+    let mut stream = std::net::TcpStream::connect(ground.daemon.address()).expect("connect");
+    stream.set_nodelay(true).expect("send at once");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("set the patience");
+    let mut ask = |line: &str, length: usize, body: &[u8], status: &str| {
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("write the head");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.write_all(body).expect("write the body");
+        let (mut answer, mut piece) = (String::new(), [0; 4_096]);
+        while !answer.contains("\r\n\r\n") || !answer.ends_with('}') {
+            let read = stream.read(&mut piece).expect("an answer");
+            assert!(read > 0, "{line}: closed behind {answer:?}");
+            answer.push_str(std::str::from_utf8(&piece[..read]).expect("UTF-8"));
+        }
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+        assert!(!answer.to_lowercase().contains("connection: close"), "{line}: {answer}");
+    };
+    let (small, large) = (br#"{"to": "ops", "message": "m"}"#.to_vec(), vec![b' '; 20 << 20]);
+    for body in [&small, &large, &small] {
+        ask("POST /v1/notifications", body.len(), body, "401");
+        ask("POST /nowhere", body.len(), body, "404");
+        ask("PUT /v1/notifications", body.len(), body, "405");
+    }
+    ask("POST /v1/notifications", 1 << 20, b"{", "401");
+    assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0, "it is not waited for for long");
+}
+
+/// Who asks first whether to send it, and is told to, is refused in the middle.
+#[test]
+fn a_body_that_was_asked_for_is_read_to_its_end_also_where_it_is_too_large() {
+    use std::io::{Read, Write};
+    let ground = Ground::accepting("loopback_without_token = true");
+    let mut stream = std::net::TcpStream::connect(ground.daemon.address()).expect("connect");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("set the patience");
+    let read = |stream: &mut std::net::TcpStream, end: &str| {
+        let (mut answer, mut piece) = (String::new(), [0; 4_096]);
+        while !answer.ends_with(end) {
+            let read = stream.read(&mut piece).expect("an answer");
+            assert!(read > 0, "closed behind {answer:?}");
+            answer.push_str(std::str::from_utf8(&piece[..read]).expect("UTF-8"));
+        }
+        answer
+    };
+    for _ in 0..2 {
+        let head = "POST /v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                    Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("write the head");
+        assert_eq!(read(&mut stream, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+        let piece = format!("100000\r\n{}\r\n", " ".repeat(1 << 20));
+        // Longer than any buffer on the way behind what is taken: a client that writes first and reads then.
+        (0..40)
+            .for_each(|n| stream.write_all(piece.as_bytes()).unwrap_or_else(|error| panic!("{n}: {error}")));
+        stream.write_all(b"0\r\n\r\n").expect("write the end");
+        let answer = read(&mut stream, "}");
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}

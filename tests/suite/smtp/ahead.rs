@@ -1,12 +1,13 @@
 //! Messages announced behind one another: each ends by its own replies, and what was only announced is never unknown.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use notifyctl::channel::{Envelope, Supply};
+use notifyctl::channel::{Channel, Envelope, Supply};
 use notifyctl::model::{Id, Outcome, Reason, Scope, Verdict};
 
-use super::{FEATURES, SENT, came_to, channel, deferred, envelope, options};
+use super::{FEATURES, SENT, came_to, channel, deferred, envelope, hasty, options};
 use crate::support::smtp_peer::{Act, Peer, Script};
 
 /// Five messages, with the ids 1 to 5 and a text that tells them apart.
@@ -61,7 +62,10 @@ struct Outcomes {
 async fn carry(scripts: Vec<Script>) -> Outcomes {
     let peer = Peer::start(scripts);
     let channel = channel(options(&peer));
-    let mut basket = Basket::of_five();
+    carry_over(peer, &channel, Basket::of_five()).await
+}
+
+async fn carry_over(peer: Peer, channel: &Arc<dyn Channel>, mut basket: Basket) -> Outcomes {
     channel.carry(&mut basket).await;
     channel.close().await;
     assert!(basket.under_way.is_empty() && basket.waiting.is_empty(), "all are accounted for");
@@ -157,6 +161,24 @@ async fn when_the_answer_to_a_message_never_comes_the_next_one_was_not_tried() {
     assert_eq!(outcomes.came_to, expected);
     assert_eq!(outcomes.arrived(), [vec!['1', '2'], vec!['4', '5']]);
     assert_eq!(outcomes.followed()[0], 1, "the third was announced");
+}
+
+#[tokio::test]
+async fn after_half_a_message_that_was_refused_nothing_more_is_said_on_the_connection() {
+    // In the middle of the second one, behind which the third was to be announced.
+    let refuses = Script::polite()
+        .offers(&["PIPELINING"])
+        .on_nth(40, "line", Act::Raw(b"552 5.3.4 too large\r\n".to_vec()))
+        .on_nth(41, "line", Act::Hang);
+    let peer = Peer::start(vec![refuses, Script::polite()]);
+    let channel = channel(hasty(&peer));
+    let mut basket = Basket::of_five();
+    basket.waiting[1].content.message = format!("{}\n", "x".repeat(900)).repeat(15_000);
+    let outcomes = carry_over(peer, &channel, basket).await;
+    let mut expected = but(2, Some((Outcome::Rejected, Reason::Unsupported, Scope::Notification)));
+    expected[2] = None;
+    assert_eq!(outcomes.came_to, expected);
+    assert_eq!(outcomes.arrived(), [vec!['1'], vec!['4', '5']]);
 }
 
 #[tokio::test]

@@ -220,6 +220,10 @@ impl Record {
 
 /// What each column holds, or everything that is wrong with their names.
 fn columns(record: &Record) -> Result<Vec<Column>, String> {
+    if is_a_row(record) {
+        let names = Field::ALL.map(Field::name).join(", ");
+        return Err(format!("row: names no field; is the line with the names missing? There are {names}"));
+    }
     let (mut columns, mut wrong) = (Vec::new(), Vec::new());
     let mut seen: Vec<&str> = Vec::new();
     for cell in record.cells() {
@@ -243,6 +247,18 @@ fn columns(record: &Record) -> Result<Vec<Column>, String> {
         }
     }
     if wrong.is_empty() { Ok(columns) } else { Err(wrong.join("; ")) }
+}
+
+/// Whether it looks like the first row of a file that names no fields: then nothing of it is repeated, for it may say
+/// whom something is told, and what.
+fn is_a_row(record: &Record) -> bool {
+    let is_name = |cell: &[u8]| {
+        std::str::from_utf8(cell).is_ok_and(|name| {
+            let name = name.trim();
+            name.starts_with("header.") || Field::is_near(name) || name.contains([';', '\t'])
+        })
+    };
+    !record.cells().any(is_name)
 }
 
 #[cfg(test)]
@@ -330,6 +346,19 @@ mod tests {
         let marked = open("\u{feff}to,message\na,b\n".as_bytes(), 5_000).err().unwrap().to_string();
         assert_eq!(marked, wrong("\u{feff}to,message\n"));
         assert!(marked.contains("has no field"), "{marked}");
+    }
+
+    #[test]
+    fn a_first_line_that_is_a_row_is_not_repeated() {
+        for row in ["joan@example.org,secret\n", "joan@example.org\n", "\"secret\",Gr\u{fc}n\n"] {
+            let said = open(row.as_bytes(), 5_000).err().unwrap().to_string();
+            assert!(said.starts_with(
+                "line 1: row: names no field; is the line with the names missing? There are channel, "
+            ));
+            assert!(!said.contains("joan") && !said.contains("secret"), "{said}");
+        }
+        let torn = open(b"joan@example.org,\xff\n", 5_000).err().unwrap().to_string();
+        assert!(torn.contains("names no field") && !torn.contains("joan"), "{torn}");
     }
 
     proptest! {

@@ -179,7 +179,8 @@ function refused(error) {
     429: " It is asked again by itself.",
     503: " It is asked again by itself.",
   }[error.status] ?? "";
-  write(byId("trouble"), error.message + more);
+  const said = capital(error.message);
+  write(byId("trouble"), (more && !said.endsWith(".") ? `${said}.` : said) + more);
   byId("trouble").hidden = false;
   byId("forget").hidden = !token.get();
   if (error.status === 0 && live.on) live.lost();
@@ -207,6 +208,7 @@ byId("token-form").addEventListener("submit", (event) => {
     write(byId("token-why"), "That is no token: one begins with nctl_.");
     return;
   }
+  write(byId("token-why"), "");
   token.set(text);
   look();
 });

@@ -104,6 +104,9 @@ export function noteMask(recipient) {
   if (recipient?.startsWith("***")) byId("masked").hidden = false;
 }
 
+/** What may be as long as 64 letters without a break: a class of its own from where it would be wider than its place. */
+export const long = (name) => ({ class: name.length > 24 ? "long" : null });
+
 export const statusPill = (status) => el("span", { class: "pill", "data-status": status }, status);
 export const words = (reason) => reason.replaceAll("_", " ");
 export const idLink = (id) => el("a", { href: `#/notification/${id}` }, `#${id}`);

@@ -1,7 +1,7 @@
 // The whole store at a glance: counts, channels, the latest failures, and what happens.
 
 import { ask } from "./api.js";
-import { byId, el, idLink, noteMask, now, number, statusPill, sync, time, words, write } from "./dom.js";
+import { byId, el, idLink, long, noteMask, now, number, statusPill, sync, time, words, write } from "./dom.js";
 import { cell } from "./table.js";
 
 const STATUSES = ["pending", "held", "sending", "sent", "dead", "expired", "cancelled"];
@@ -167,7 +167,7 @@ function channelRow(name, channel) {
   const { counts, oldest_due_at: oldest } = channel;
   const count = (label, n) => cell(label, { class: n ? "n" : "n nil" }, number(n));
   const make = () => el("tr", null,
-    el("th", { scope: "row", "data-label": "Channel" }, el("a", { href: `#/list/all/${encodeURIComponent(name)}` }, name), " ", el("span", { class: "small" }, channel.kind ?? "not configured")),
+    el("th", { scope: "row", "data-label": "Channel" }, el("a", { href: `#/list/all/${encodeURIComponent(name)}`, ...long(name) }, name), " ", el("span", { class: "small" }, channel.kind ?? "not configured")),
     count("Pending", counts.pending),
     count("Sending", counts.sending),
     count("Sent", counts.sent),
@@ -198,7 +198,7 @@ function failureRow(failure, said) {
   const make = () => el("tr", null,
     cell("When", null, time(failure.at)),
     el("th", { scope: "row", "data-label": "Id" }, idLink(failure.id)),
-    cell("Channel", null, failure.channel),
+    cell("Channel", long(failure.channel), failure.channel),
     cell("Recipient", { class: "long" }, failure.recipient),
     cell("Now", null, statusPill(failure.status)),
     cell("Reason", { class: "long" }, failure.reason ? words(failure.reason) : failure.status === "expired" ? "its last useful moment passed" : "–", said ? el("q", null, said) : null),
@@ -229,7 +229,7 @@ function eventLine(event) {
     time(event.at),
     event.id ? idLink(event.id) : el("b", null, event.channel),
     el("span", { class: "what" }, saying(event)),
-    event.id ? el("span", { class: "small long" }, `${event.recipient} on ${event.channel}`) : null,
+    event.id ? el("span", { class: "small long" }, el("bdi", null, event.recipient), ` on ${event.channel}`) : null,
   );
   return { key: `${event.cursor} ${event.type}`, shows: event, make };
 }

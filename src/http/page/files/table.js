@@ -1,7 +1,7 @@
 // Notifications as rows: those that stand somewhere, or that were sought.
 
 import { ask } from "./api.js";
-import { byId, capital, el, idLink, number, statusPill, sync, time, words, write } from "./dom.js";
+import { byId, capital, el, idLink, long, number, statusPill, sync, time, words, write } from "./dom.js";
 
 const PAGE = 50;
 
@@ -74,7 +74,7 @@ function row(shown) {
   const make = () => el("tr", null,
     el("th", { scope: "row", "data-label": "Id" }, idLink(shown.id)),
     cell("Status", null, statusPill(shown.status)),
-    cell("Channel", null, shown.channel),
+    cell("Channel", long(shown.channel), shown.channel),
     cell("Recipient", { class: "long" }, shown.recipient),
     cellOf("Subject", shown.subject),
     cell("Enqueued", null, time(shown.created_at)),

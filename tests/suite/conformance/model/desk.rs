@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use notifyctl::model::{Id, NewNotification, Status, Timestamp};
-use notifyctl::store::{Enqueued, Filter, NewBatch, Next, Order, Page, Purge, Purged, Selection, Summary};
+use notifyctl::store::{
+    Enqueued, Filter, NewBatch, Next, Order, Page, Portion, Purge, Purged, Selection, Summary,
+};
 
 use super::machine::{Machine, said};
 use super::row::Row;
@@ -29,6 +31,18 @@ impl Machine<'_> {
             self.model.enqueue(None, now.plus(KEY_WINDOW), new, answer)?;
         }
         Ok(())
+    }
+
+    /// A request over HTTP. Its keys are never used for something else: who does that is refused, which is another story.
+    pub(super) fn portion(&self, new: &[New]) -> Portion {
+        let one = |new: &New| {
+            let mut one = self.whole(new);
+            one.idempotency_key =
+                one.idempotency_key.map(|key| format!("{key} {} {}", one.channel, one.priority));
+            one
+        };
+        let key_expires_at = self.model.now.plus(KEY_WINDOW);
+        Portion { new: new.iter().map(one).collect(), key_expires_at, batch: None }
     }
 
     fn whole(&self, new: &New) -> NewNotification {
@@ -136,7 +150,7 @@ impl Machine<'_> {
     }
 }
 
-fn told(new: &[NewNotification], answers: &[Enqueued]) -> String {
+pub(super) fn told(new: &[NewNotification], answers: &[Enqueued]) -> String {
     let one = |(new, answer): (&NewNotification, &Enqueued)| {
         let when = |name: &str, at: Option<Timestamp>| {
             at.map_or(String::new(), |at| format!(" {name} {} s", at.since(T).as_secs()))

@@ -5,8 +5,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use notifyctl::model::{Id, OnUnknown, Outcome, Policy, Reason, Timestamp, Tried, Verdict, settle};
-use notifyctl::store::{Claimed, Exchange, GiveBack, Settlement, Store};
+use notifyctl::store::{Claimed, Exchange, GiveBack, Portion, Settlement, Store, Taken};
 
+use super::desk::told;
 use super::rules::Model;
 use super::step::{CHANNELS, End, Round, Step, WORKERS};
 use super::{Agreed, agree};
@@ -142,6 +143,7 @@ impl<'a> Machine<'a> {
                 self.workers[round.worker].past.push(claimed);
             }
         }
+        let posts: Vec<Portion> = round.posts.iter().map(|new| self.portion(new)).collect();
         let slot = &mut self.workers[round.worker];
         let mut give_back = Vec::new();
         for which in &round.give_back {
@@ -153,13 +155,22 @@ impl<'a> Machine<'a> {
         };
         let claim = round.claim.iter().map(wish).collect();
         let exchange = Exchange { settle: settlements, give_back, claim, ..slot.hand.exchange(now) };
-        self.exchange(round.worker, &exchange)
+        self.exchange_with(round.worker, &posts, &exchange)
     }
 
     /// One exchange, on both sides.
     fn exchange(&mut self, worker: usize, exchange: &Exchange) -> Agreed {
+        self.exchange_with(worker, &[], exchange)
+    }
+
+    /// One exchange with what is accepted in the same transaction, as if that had been there before.
+    fn exchange_with(&mut self, worker: usize, posts: &[Portion], exchange: &Exchange) -> Agreed {
         let slot = &mut self.workers[worker];
-        let answer = said(slot.hand.store.exchange(exchange))?;
+        let store = &mut slot.hand.store;
+        let (taken, answer) = match posts {
+            [] => (Vec::new(), said(store.exchange(exchange))?),
+            posts => said(store.enqueue_and_exchange(exchange.now, posts, exchange))?,
+        };
         let (id, name) = (slot.hand.worker.id(), slot.name.clone());
         for one in answer.claims.iter().flat_map(|reply| &reply.claimed) {
             slot.in_hand.push(InHand { claimed: one.clone(), place: None, since: exchange.now });
@@ -176,6 +187,15 @@ impl<'a> Machine<'a> {
         let all: String = settle.chain(give_back).chain(claim).collect();
         self.tell(format!("{name}{all}"));
         self.model.heed(exchange);
+        agree("requests", &taken.len(), &posts.len())?;
+        for (portion, taken) in posts.iter().zip(taken) {
+            let Taken::Whole { batch: None, new: answers } = taken else { return Err(format!("{taken:?}")) };
+            self.tell(format!("with it came {}", told(&portion.new, &answers)));
+            agree("answers", &answers.len(), &portion.new.len())?;
+            for (new, answer) in portion.new.iter().zip(answers) {
+                self.model.enqueue(None, portion.key_expires_at, new, answer)?;
+            }
+        }
         let settled: Vec<bool> =
             exchange.settle.iter().map(|settlement| self.model.settle(settlement, JITTER)).collect();
         agree("settled", &answer.settled, &settled)?;
@@ -201,10 +221,11 @@ impl<'a> Machine<'a> {
             give_up_after: Duration::from_secs(9_000),
         };
         let tried = Tried {
-            created_at: claimed.created_at,
+            deferred_since: claimed.deferred_since.map_or(since, |first| first.min(since)),
             expires_at: claimed.expires_at,
             retries: claimed.retries,
             crashes: claimed.crashes,
+            others_pass: claimed.deferred_since.is_some() && !claimed.probes,
         };
         let now = self.model.now;
         let transition = settle(&tried, &verdict, &policy, now, JITTER);
@@ -278,10 +299,10 @@ impl<'a> Machine<'a> {
             agree("an orphan", &Some(orphan), &expected)?;
             let verdict = Verdict::new(Outcome::Unknown, Reason::WorkerDied, "");
             match orphan.begun {
-                true => {
+                Some(false) => give_back.push(unused(&orphan.claimed)),
+                _ => {
                     settlements.push(self.decide(&orphan.claimed, orphan.worker, orphan.claimed_at, verdict));
                 }
-                false => give_back.push(unused(&orphan.claimed)),
             }
         }
         let slot = &self.workers[worker];

@@ -8,6 +8,10 @@ pub struct Row {
     pub shown: Notification,
     pub tried: Vec<Attempt>,
     pub lease: Option<Lease>,
+    /// Since when it is deferred.
+    pub deferred_since: Option<Timestamp>,
+    /// Whether it was claimed as the one that probes a channel in trouble.
+    pub probes: bool,
 }
 
 pub struct Lease {
@@ -47,7 +51,7 @@ impl Row {
             worker: None,
             lease_expires_at: None,
         };
-        Self { shown, tried: Vec::new(), lease: None }
+        Self { shown, tried: Vec::new(), lease: None, deferred_since: None, probes: false }
     }
 
     /// Whether `token` is that of the lease under which attempt number `attempt` is made.
@@ -79,6 +83,8 @@ impl Row {
             expires_at,
             retries: self.shown.retries,
             crashes: self.shown.crashes,
+            deferred_since: self.deferred_since,
+            probes: self.probes,
             content,
         }
     }
@@ -110,12 +116,12 @@ impl Row {
     pub fn release(&mut self, now: Timestamp) {
         self.becomes(Status::Pending, None, now);
         self.shown.summary.next_attempt_at = self.shown.not_before.map_or(now, |at| at.max(now));
+        self.deferred_since = None;
     }
 
-    /// Due at once, with a fresh retry schedule and no expiry.
+    /// The same, with a fresh retry schedule and no expiry.
     pub fn requeue(&mut self, now: Timestamp) {
-        self.becomes(Status::Pending, None, now);
-        self.shown.summary.next_attempt_at = now;
+        self.release(now);
         self.shown.summary.expires_at = None;
         (self.shown.retries, self.shown.crashes) = (0, 0);
     }

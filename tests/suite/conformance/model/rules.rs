@@ -10,13 +10,18 @@ use std::time::Duration;
 use notifyctl::model::priority::RETRIED_HANDICAP;
 use notifyctl::model::{Breaker, Content, Id, NewNotification, Rate, Reason, Status, Timestamp};
 use notifyctl::store::{
-    Attempt, Batch, Changed, ChannelCounts, Claim, ClaimReply, Counts, Due, Enqueued, Exchange, Filter,
-    GiveBack, LimitedBy, NewBatch, Orphan, Purge, Purged, Selection, Settlement, Summary,
+    Attempt, Batch, Changed, ChannelCounts, Claim, ClaimReply, Claimed, Counts, Due, Enqueued, Exchange,
+    Filter, GiveBack, LimitedBy, NewBatch, Orphan, Purge, Purged, Selection, Settlement, Summary,
 };
 
 use super::rate::Used;
 use super::row::{Lease, Row};
 use super::{Agreed, agree};
+
+/// A claim that gave nothing.
+fn nothing(limited_by: LimitedBy) -> ClaimReply {
+    ClaimReply { claimed: Vec::new(), unreadable: Vec::new(), limited_by }
+}
 
 /// A channel as a whole.
 #[derive(Default)]
@@ -186,7 +191,7 @@ impl Model {
         let (now, taken) = (self.now, reply.claimed.len());
         if !self.channels.contains_key(&wish.channel) {
             let limited_by = LimitedBy::Due(None);
-            return agree("a claim of nothing", reply, &ClaimReply { claimed: Vec::new(), limited_by });
+            return agree("a claim of nothing", reply, &nothing(limited_by));
         }
         let (eligible, next_due) = (self.eligible(&wish.channel), self.next_due(&wish.channel));
         let channel = self.channels.get_mut(&wish.channel).expect("known");
@@ -197,7 +202,7 @@ impl Model {
             _ => None,
         };
         if let Some(limited_by) = stopped {
-            return agree("a claim of nothing", reply, &ClaimReply { claimed: Vec::new(), limited_by });
+            return agree("a claim of nothing", reply, &nothing(limited_by));
         }
         channel.look(&wish.rates, now);
         let (least, most) = channel.within_rates(now);
@@ -233,6 +238,7 @@ impl Model {
             row.shown.summary.status = Status::Sending;
             row.shown.summary.attempts += 1;
             row.lease = Some(lease);
+            row.probes = free == 1;
             agree("claimed", one, &row.claimed(row.shown.content.clone()))?;
         }
         Ok(())
@@ -245,7 +251,9 @@ impl Model {
         let Some(row) = own else { return false };
         if !row.is_leased(settlement.attempt, settlement.lease_token) {
             let late = row.tried.iter_mut().find(|attempt| attempt.number == settlement.attempt);
-            if let Some(attempt) = late {
+            // What a second heir says of the same death is none.
+            let heir = matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost);
+            if let Some(attempt) = late.filter(|_| !heir) {
                 let words = format!("{} {} {}", verdict.outcome, verdict.reason, verdict.detail);
                 attempt.late.get_or_insert(words.trim_end().into());
             }
@@ -265,6 +273,9 @@ impl Model {
         row.becomes(transition.status, Some(transition.reason), settlement.ended_at);
         row.shown.summary.next_attempt_at = transition.next_attempt_at;
         (row.shown.retries, row.shown.crashes) = (transition.retries, transition.crashes);
+        let first =
+            row.deferred_since.map_or(settlement.started_at, |first| first.min(settlement.started_at));
+        row.deferred_since = (transition.status == Status::Pending).then_some(first);
         let channel = self.channels.get_mut(&settlement.channel).expect("known");
         channel.touched(self.now);
         channel.breaker.record(verdict, self.now, jitter);
@@ -283,8 +294,10 @@ impl Model {
     pub fn give_back(&mut self, unused: &GiveBack) {
         let Some(row) = self.rows.get_mut(&unused.id) else { return };
         if row.is_leased(unused.attempt, unused.lease_token) {
-            row.lease = None;
-            self.channels.get_mut(&unused.channel).expect("known").touched(self.now);
+            let lease = row.lease.take().expect("leased");
+            let channel = self.channels.get_mut(&unused.channel).expect("known");
+            channel.touched(self.now);
+            channel.breaker.give_back(lease.claimed_at);
             row.shown.summary.status = Status::Pending;
             row.shown.summary.attempts -= 1;
             (row.shown.worker, row.shown.lease_expires_at) = (None, None);
@@ -300,8 +313,8 @@ impl Model {
                 orphans.push(Orphan {
                     worker: lease.worker,
                     claimed_at: lease.claimed_at,
-                    begun: begun.contains(id),
-                    claimed: row.claimed(Content::default()),
+                    begun: Some(begun.contains(id)),
+                    claimed: Claimed { probes: false, ..row.claimed(Content::default()) },
                 });
             }
         }

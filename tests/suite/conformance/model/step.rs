@@ -62,10 +62,12 @@ pub struct New {
     pub key: Option<usize>,
 }
 
-/// One exchange of a worker: some of what is in hand settled, some given back, more claimed.
+/// One exchange of a worker: some of what is in hand settled, some given back, more claimed; of what is accepted with it, too.
 #[derive(Debug, Clone)]
 pub struct Round {
     pub worker: usize,
+    /// By request.
+    pub posts: Vec<Vec<New>>,
     pub settle: Vec<(usize, End)>,
     pub give_back: Vec<usize>,
     /// (channel, how many at most)
@@ -154,7 +156,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Around the lengths that mean something: a rate's window, a pause, a retry, a handicap, a lease, giving up.
 fn seconds() -> impl Strategy<Value = u64> {
     prop_oneof![
-        3 => select(&[1, 11, 30, 61][..]),
+        3 => select(&[0, 1, 11, 30, 61][..]),
         2 => select(&[5, 121, 300, 1_201, 3_601, 10_000][..]),
     ]
 }
@@ -180,8 +182,12 @@ fn new() -> impl Strategy<Value = New> {
 }
 
 fn round() -> impl Strategy<Value = Round> {
-    (0..WORKERS, vec((0..4usize, end()), 0..4), vec(0..4usize, 0..2), vec((0..CHANNELS.len(), 1..6u32), 0..3))
-        .prop_map(|(worker, settle, give_back, claim)| Round { worker, settle, give_back, claim })
+    let posts = prop_oneof![2 => Just(Vec::new()), 1 => vec(vec(new(), 1..3), 1..4)];
+    let settle = vec((0..4usize, end()), 0..4);
+    let claim = vec((0..CHANNELS.len(), 1..6u32), 0..3);
+    (0..WORKERS, posts, settle, vec(0..4usize, 0..2), claim).prop_map(
+        |(worker, posts, settle, give_back, claim)| Round { worker, posts, settle, give_back, claim },
+    )
 }
 
 fn end() -> impl Strategy<Value = End> {

@@ -1,1 +1,0 @@
-SELECT entries FROM rate_windows WHERE channel = ?1 AND rate = ?2
