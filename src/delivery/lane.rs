@@ -268,13 +268,15 @@ impl LaneState {
         2 * self.lane.max_in_flight.clamp(1, LARGEST_WINDOW / 2)
     }
 
-    /// What waits beyond the least where the channel has become slow; it wants no more than that from here on.
+    /// What waits beyond the least where the channel has become slow; it wants no more than that from here on. The store
+    /// has them again and is asked for them as soon as there is room, whatever it said last: that it had no more.
     pub(super) fn surplus(&mut self, now: Instant) -> VecDeque<Claimed> {
         let least = self.least();
         if self.ready.len() <= least || now.saturating_duration_since(self.given_at) <= IN_HAND {
             return VecDeque::new();
         }
         self.window = least;
+        self.look_by(now);
         let surplus = self.ready.split_off(least);
         let bytes = surplus.iter().map(|claimed| BESIDE + claimed.content.bytes()).sum();
         self.ready_bytes = self.ready_bytes.saturating_sub(bytes);

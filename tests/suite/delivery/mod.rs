@@ -216,41 +216,79 @@ fn critical_ones_go_first() {
     assert_eq!(first, critical.into_iter().collect());
 }
 
-#[test]
-fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
-    let rig = Rig::new();
-    let quick = Arc::new(AtomicUsize::new(2_000));
-    let left = Arc::clone(&quick);
+/// A channel that accepts `quick` at once, and each further one only once the gate lets it through.
+fn getting_slow(quick: usize) -> (Arc<Scripted>, Arc<Semaphore>) {
+    let (left, gate) = (AtomicUsize::new(quick), Arc::new(Semaphore::new(0)));
+    let opens = Arc::clone(&gate);
     let channel = Scripted::new(move |_| {
-        let hangs = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
+        let waits = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
+        let gate = Arc::clone(&opens);
         async move {
-            if hangs {
-                std::future::pending::<()>().await;
+            if waits {
+                gate.acquire().await.unwrap().forget();
             }
             Verdict::sent("ok")
         }
     });
+    (channel, gate)
+}
+
+/// Lets time go by until no more than what four permits begin soon is in hand.
+async fn see_surplus_given_back(watch: &dyn Store) {
+    let in_hand = || watch.counts().unwrap().of(Status::Sending);
+    assert!(in_hand() > 12, "{} while it was quick", in_hand());
+    let began = std::time::Instant::now();
+    while in_hand() > 12 {
+        assert!(began.elapsed() < Duration::from_secs(10), "{} are kept", in_hand());
+        tokio::time::advance(Duration::from_secs(6)).await;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
+    let rig = Rig::new();
+    let (channel, _gate) = getting_slow(2_000);
     rig.enqueue("a", 4_000);
     let mut store = rig.store();
     let worker = store.register(rig.now(), "test:1:1").unwrap();
     let patient = Lane { longest_attempt: Duration::from_secs(86_400), ..lane("a", &channel) };
     let run = rig.deliver(store, worker, vec![patient]);
-    let watch = rig.store();
-    let in_hand = || watch.counts().unwrap().of(Status::Sending);
     frozen(async {
         let run = tokio::spawn(run);
         until("all are under way that may be", || channel.ids().len() == 2_004).await;
-        assert!(in_hand() > 12, "{} while it was quick", in_hand());
-        let began = std::time::Instant::now();
-        while in_hand() > 12 {
-            assert!(began.elapsed() < Duration::from_secs(10), "{} are kept", in_hand());
-            tokio::time::advance(Duration::from_secs(6)).await;
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        see_surplus_given_back(&*rig.store()).await;
         rig.stop.drain.cancel();
         rig.stop.abandon.cancel();
         run.await.unwrap().unwrap();
     });
+}
+
+#[test]
+fn what_a_slow_channel_gave_back_goes_out_in_the_same_pass_though_all_that_was_due_had_been_claimed() {
+    let mut rig = Rig::new();
+    rig.hangs_after = Duration::from_secs(86_400);
+    let (channel, gate) = getting_slow(2_000);
+    rig.enqueue("a", 2_100);
+    let mut store = rig.store();
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let patient = Lane { longest_attempt: Duration::from_secs(86_400), ..lane("a", &channel) };
+    let run = rig.deliver(store, worker, vec![patient]);
+    let tally = frozen(async {
+        let run = tokio::spawn(run);
+        until("all are under way that may be", || channel.ids().len() == 2_004).await;
+        see_surplus_given_back(&*rig.store()).await;
+        gate.add_permits(100);
+        let began = std::time::Instant::now();
+        while !run.is_finished() {
+            assert!(began.elapsed() < Duration::from_secs(10), "the pass is not over");
+            // What waits for others to be written with it goes on with the clock.
+            tokio::time::advance(Duration::from_millis(5)).await;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        run.await.unwrap().unwrap()
+    });
+    assert_eq!((tally.total.sent, rig.store().counts().unwrap().of(Status::Pending)), (2_100, 0));
 }
 
 #[test]
