@@ -65,10 +65,9 @@ impl FilterArgs {
     pub fn filter(self, now: Timestamp) -> Result<Filter, Error> {
         let when = |flag: &str, text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => past(text, now).map(Some).map_err(|what| {
-                Error::new(Exit::Usage, format!("{flag}: {what}"))
-                    .hint("a duration ago like `2h` or `30d`, or a time like `18:00` or `2026-11-20 18:00`")
-            }),
+            Some(text) => {
+                past(text, now).map(Some).map_err(|what| Error::new(Exit::Usage, format!("{flag}: {what}")))
+            }
         };
         Ok(Filter {
             statuses: self.statuses,
@@ -243,6 +242,21 @@ mod tests {
         }
         assert_eq!(past("2099-01-01", now), Err("`2099-01-01` is in the future".into()));
         assert!(past("soon", now).is_err());
+        // A variable that is not set must not select what was enqueued today.
+        for nothing in ["", " "] {
+            assert!(
+                past(nothing, now).is_err_and(|why| why.starts_with("is empty; write `2h`")),
+                "{nothing:?}"
+            );
+        }
+        for (text, why) in [
+            ("1000000d", "`1000000d` is longer than a hundred years"),
+            ("today", "`today` is not a time that is over; write `2h` or `30d` (so long ago), "),
+            ("30", "`30` is not a time that is over; write `2h`"),
+            ("2026-11-20T10:00", "`2026-11-20T10:00` names no zone"),
+        ] {
+            assert!(past(text, now).is_err_and(|said| said.starts_with(why)), "{text} {:?}", past(text, now));
+        }
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn of_store(registry: &mut Registry, named: &Named, status: &wire::Status, space
     silent.set(status.sender_seen_at.map_or(f64::INFINITY, |at| now.since(at).as_secs_f64()));
     registry.register_with_unit(
         "sender_silent",
-        "How long ago somebody who delivers was seen; +Inf when nobody ever was",
+        "How long ago somebody who delivers was seen; +Inf when there is no daemon and was no pass",
         Unit::Seconds,
         silent,
     );

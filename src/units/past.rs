@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use chrono::TimeZone;
 
-use super::{duration, instant};
+use super::{AtError, DurationError, duration, instant};
 use crate::model::Timestamp;
+
+/// What there is to write.
+const FORMS: &str = "write `2h` or `30d` (so long ago), `18:00`, `mon 09:00`, `2026-11-20`, `2026-11-20 18:00` or \
+                     `2026-11-20T18:00:00Z`";
 
 /// An instant that is over: a duration ago, or the last moment of that name in `zone`.
 ///
@@ -13,8 +17,11 @@ use crate::model::Timestamp;
 /// When it is none, or lies ahead; for people.
 pub fn past(text: &str, now: Timestamp, zone: &impl TimeZone) -> Result<Timestamp, String> {
     const DAY: Duration = Duration::from_secs(86_400);
-    if let Ok(ago) = duration(text) {
-        return Ok(now.minus(ago));
+    match duration(text) {
+        Ok(ago) => return Ok(now.minus(ago)),
+        Err(error @ (DurationError::TooLong(_) | DurationError::TooFine(_))) => return Err(error.to_string()),
+        Err(_) if text.trim().is_empty() => return Err(format!("is empty; {FORMS}")),
+        Err(_) => {}
     }
     // A clock or a weekday means its next moment; told from a day or a week ago that is the last one. What is told from
     // now on is no such name: `+2h` a day ago would be a moment that nobody meant.
@@ -26,6 +33,9 @@ pub fn past(text: &str, now: Timestamp, zone: &impl TimeZone) -> Result<Timestam
         {
             Ok(at) if at <= now => return Ok(at),
             Ok(_) => {}
+            Err(AtError::NotOne(text)) => {
+                return Err(format!("`{text}` is not a time that is over; {FORMS}"));
+            }
             Err(error) => return Err(error.to_string()),
         }
     }

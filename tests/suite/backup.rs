@@ -45,6 +45,23 @@ fn what_a_killed_backup_left_is_in_nobodys_way_and_what_is_not_ours_stays() {
     let said = sandbox.fails(73, &["db", "backup", "copy.db"]);
     assert!(said.contains("write backup copy.db.partial: ") && said.contains("move it away"), "{said}");
     assert_eq!(std::fs::read(at(".partial")).expect("still there"), b"a download of somebody's");
+    std::fs::remove_file(at(".partial")).expect("remove it");
+    std::os::unix::fs::symlink("/dev/null", at(".partial")).expect("link");
+    let said = sandbox.fails(73, &["db", "backup", "copy.db"]);
+    assert!(
+        said.contains("write backup copy.db.partial: file exists") && said.contains("move it away"),
+        "{said}"
+    );
+    std::fs::remove_file(at(".partial")).expect("remove it");
+    std::fs::create_dir(at(".partial")).expect("make a folder");
+    let said = sandbox.fails(73, &["db", "backup", "copy.db"]);
+    assert!(
+        said.contains("write backup copy.db.partial: file exists") && said.contains("move it away"),
+        "{said}"
+    );
+    std::fs::write(at(""), "somebody's").expect("write");
+    let said = sandbox.fails(73, &["db", "backup", "copy.db"]);
+    assert!(said.contains("write backup copy.db: file exists"), "{said}");
 }
 
 #[test]

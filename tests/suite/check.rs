@@ -132,7 +132,10 @@ fn who_delivers_is_seen_while_it_lives_and_missed_when_it_is_gone() {
     drop(Queue::new(&sandbox));
     let silent = ["--sender-silent", "0s,1m"];
     let (code, lines) = check(&sandbox, &silent);
-    assert!(code == 2 && lines[0].contains("nobody has ever delivered"), "{lines:?}");
+    assert!(
+        code == 2 && lines[0].contains("nobody delivers: there is no daemon, and there was no pass"),
+        "{lines:?}"
+    );
 
     let daemon = Daemon::start(&sandbox);
     let (code, lines) = check(&sandbox, &["--sender-silent", "1m"]);

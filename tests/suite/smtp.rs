@@ -64,6 +64,7 @@ fn came_to(verdict: &Verdict) -> (Outcome, Reason, Scope) {
     (verdict.outcome, verdict.reason, verdict.scope)
 }
 
+const REFUSED: (Outcome, Reason, Scope) = (Outcome::Rejected, Reason::RecipientRejected, Scope::Notification);
 const SENT: (Outcome, Reason, Scope) = (Outcome::Sent, Reason::Accepted, Scope::Notification);
 
 fn deferred(reason: Reason, scope: Scope) -> (Outcome, Reason, Scope) {
@@ -426,6 +427,25 @@ async fn a_relay_that_repeats_a_password_is_not_quoted_whenever_it_does() {
         for verdict in attempts.join_all().await {
             assert!(verdict.detail.ends_with("[removed] [removed]") && !shows(&verdict), "{at} {verdict:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_says_what_happens_to_be_the_password_is_understood_all_the_same() {
+    let slower = deferred(Reason::RateLimited, Scope::Channel);
+    let pipelined = &["AUTH LOGIN PLAIN", "PIPELINING"][..];
+    for (password, offers, said, meant, shown) in [
+        ("many", pipelined, "450 4.7.1 too many messages", slower, "450 4.7.1 too [removed] messages"),
+        ("5.1.1", pipelined, "550 5.1.1 4.2.2", REFUSED, "550 [removed] 4.2.2"),
+        // A part of `Username:` as the relay asks for it.
+        ("lcm5", &["AUTH LOGIN"][..], "550 5.1.1 no", REFUSED, "550 5.1.1 no"),
+    ] {
+        let peer = Peer::start(vec![Script::polite().offers(offers).on("RCPT", Act::Say(said))]);
+        let password = Some(Source::Inline(SecretString::from(password)));
+        let options = smtp::Options { password, ..with_password(options(&peer), Mechanism::Auto) };
+        let verdict = channel(options).attempt(&envelope("x")).await;
+        assert_eq!(came_to(&verdict), meant, "{verdict:?}");
+        assert!(verdict.detail.ends_with(shown), "{verdict:?}");
     }
 }
 

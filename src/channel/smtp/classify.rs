@@ -188,8 +188,7 @@ mod tests {
     use Scope::{Channel, Notification};
 
     fn reply(line: &str) -> Reply {
-        let (code, text) = line.split_once(' ').unwrap();
-        Reply { code: code.parse().unwrap(), lines: vec![text.to_owned()] }
+        Reply::parse(format!("{line}\r\n").as_bytes()).unwrap()
     }
 
     #[test]

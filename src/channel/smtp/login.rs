@@ -105,15 +105,29 @@ impl Said {
         Self(forms.into_iter().filter(|form| !form.is_empty()).map(SecretString::from).collect())
     }
 
-    /// Takes all of it out of what the relay says.
-    pub fn remove_from(&self, text: &mut String) {
-        self.0.iter().for_each(|form| remove(text, form.expose_secret()));
+    /// The lines of a relay as one, without any of it; `None` where there is none of it in them.
+    pub fn removed_from(&self, lines: &[String]) -> Option<String> {
+        let is_in =
+            |form: &SecretString| lines.iter().any(|line| line.contains(beginning(form.expose_secret())));
+        if !self.0.iter().any(is_in) {
+            return None;
+        }
+        let mut lines = lines.to_vec();
+        for line in &mut lines {
+            self.0.iter().for_each(|form| remove(line, form.expose_secret()));
+        }
+        Some(lines.join(" "))
     }
 }
 
-/// Takes `secret` out of `text`; of a long one its beginning is enough to know it by, for relays and we cut long lines.
+/// Of a long secret its beginning is enough to know it by, for relays and we cut long lines.
+fn beginning(secret: &str) -> &str {
+    secret.char_indices().nth(24).map_or(secret, |(at, _)| &secret[..at])
+}
+
+/// Takes `secret` out of `text`, also what is left of one that was cut.
 fn remove(text: &mut String, secret: &str) {
-    let begin = secret.char_indices().nth(24).map_or(secret, |(at, _)| &secret[..at]);
+    let begin = beginning(secret);
     if !text.contains(begin) {
         return;
     }
@@ -150,9 +164,7 @@ mod tests {
     }
 
     fn removed(secret: &str, text: &str) -> String {
-        let mut text = text.to_owned();
-        Said::new("u", secret).remove_from(&mut text);
-        text
+        Said::new("u", secret).removed_from(&[text.to_owned()]).unwrap()
     }
 
     #[test]

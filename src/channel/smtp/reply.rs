@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::login::Said;
 use super::options::Mechanism;
 
 /// A reply.
@@ -10,8 +11,10 @@ use super::options::Mechanism;
 pub struct Reply {
     /// The code: three digits, the first of which is 2 to 5.
     pub code: u16,
-    /// The text, one entry a line.
+    /// The text as it was said, one entry a line: for judging alone. What is shown is [`Reply::line`].
     pub lines: Vec<String>,
+    /// The text in one line without what nobody may be shown, where that is another one.
+    shown: Option<String>,
 }
 
 impl Reply {
@@ -19,7 +22,7 @@ impl Reply {
     /// knows (571 is some filters' no) the first digit says enough (RFC 5321 section 4.2.1).
     pub fn parse(lines: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(lines).ok()?;
-        let mut reply = Self { code: 0, lines: Vec::with_capacity(1) };
+        let mut reply = Self { code: 0, lines: Vec::with_capacity(1), shown: None };
         for line in text.split_terminator("\r\n") {
             let (digits, rest) = line.split_at_checked(3)?;
             let code = match digits.as_bytes() {
@@ -35,14 +38,23 @@ impl Reply {
         (!reply.lines.is_empty()).then_some(reply)
     }
 
-    /// The text in one line.
+    /// The text in one line, as it was said.
     pub fn text(&self) -> String {
         self.lines.join(" ")
     }
 
-    /// The code and the text.
+    /// Keeps what a login `said` out of what is shown. It stays in what is judged: a short password may happen to be a
+    /// word that means something here.
+    pub fn hide(&mut self, said: &Said) {
+        self.shown = said.removed_from(&self.lines);
+    }
+
+    /// The code and the text, as they may be shown.
     pub fn line(&self) -> String {
-        format!("{} {}", self.code, self.text().trim())
+        match &self.shown {
+            Some(text) => format!("{} {}", self.code, text.trim()),
+            None => format!("{} {}", self.code, self.text().trim()),
+        }
     }
 
     /// The enhanced status code (RFC 3463) that the text begins with, when its class is the basic code's or
@@ -157,7 +169,8 @@ mod tests {
 
     fn reply(line: &str) -> Reply {
         let (code, text) = line.split_once(' ').unwrap();
-        Reply { code: code.parse().unwrap(), lines: text.split('|').map(str::to_owned).collect() }
+        let lines = text.split('|').map(str::to_owned).collect();
+        Reply { code: code.parse().unwrap(), lines, shown: None }
     }
 
     #[test]

@@ -65,11 +65,11 @@ impl Session {
         }
     }
 
-    /// Reads the next reply; nothing that the login said is in it.
+    /// Reads the next reply; nothing that the login said is in what is shown of it.
     pub async fn reply(&mut self, limit: Duration) -> Result<Reply, Broken> {
         let Ok(reply) = timeout(limit, self.wire.reply()).await else { return Err(Broken::Timeout(limit)) };
         let mut reply = reply?;
-        reply.lines.iter_mut().for_each(|line| self.said.remove_from(line));
+        reply.hide(&self.said);
         Ok(reply)
     }
 

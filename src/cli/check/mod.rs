@@ -195,7 +195,7 @@ fn silence(report: &mut Report, status: &wire::Status, args: &CheckArgs, now: Ti
         Some(silent) => {
             format!("nobody delivers for {}{}", units::span(silent), over(limit.map(units::span)))
         }
-        None => "nobody has ever delivered".to_owned(),
+        None => "nobody delivers: there is no daemon, and there was no pass".to_owned(),
     });
 }
 

@@ -169,7 +169,7 @@ const BITE: (i32, Duration) = (1_000, Duration::from_millis(2));
 pub(super) fn backup(connection: &Connection, path: &Path, to: &Path) -> Result<()> {
     let io_failed = |error: &io::Error| io_failure("write backup", to, error);
     if to.exists() {
-        return Err(io_failed(&io::ErrorKind::AlreadyExists.into()));
+        return Err(io_failed(&Errno::EXIST.into()));
     }
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
@@ -213,7 +213,7 @@ fn begin(partial: &Path) -> io::Result<File> {
     fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)?;
     match file.metadata()?.nlink() {
         // Taken for a leftover by another backup, before it was locked.
-        0 => Err(io::ErrorKind::AlreadyExists.into()),
+        0 => Err(Errno::EXIST.into()),
         _ => Ok(file),
     }
 }
@@ -221,6 +221,9 @@ fn begin(partial: &Path) -> io::Result<File> {
 /// Whether it was begun by a backup that is at work no more: empty or SQLite's, and locked by nobody.
 fn is_left(partial: &Path) -> io::Result<bool> {
     const HEAD: &[u8] = b"SQLite format 3\0";
+    if !std::fs::symlink_metadata(partial)?.is_file() {
+        return Ok(false);
+    }
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(partial)?;
     let mut head = Vec::new();
@@ -235,7 +238,7 @@ fn name(partial: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, partial, CWD, to, RenameFlags::NOREPLACE) {
         // Not known there (NFS, some of FUSE).
         Err(Errno::INVAL | Errno::NOSYS) if !to.exists() => std::fs::rename(partial, to),
-        Err(Errno::INVAL | Errno::NOSYS) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(Errno::INVAL | Errno::NOSYS) => Err(Errno::EXIST.into()),
         renamed => renamed.map_err(Into::into),
     }
 }

@@ -110,6 +110,8 @@ fn what_some_notification_may_have_is_not_refused() {
         "{% for one in attachments %}{{ one.nobody }}{% endfor %}",
         "{% set told = message %}{{ told }}{{ headers.X }}{{ range(3) }}",
         "{{ message | int }}",
+        "{{ headers.X }}{{ title | default(subject) }}",
+        "{{ headers['X-Url'] }}{% if title is defined %}{{ title }}{% endif %}",
     ] {
         let example_fails =
             Template::new(template, Syntax::Text).map(|built| built.render(&example()).is_err());
