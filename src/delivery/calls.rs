@@ -55,8 +55,7 @@ impl Conductor {
         }
         let mut round = Box::new(self.load(now)?);
         Some(Box::pin(async move {
-            let (exchange, exchanged) =
-                store.exchange(std::mem::take(&mut round.exchange), round.lead).await?;
+            let (exchange, exchanged) = store.exchange(std::mem::take(&mut round.exchange)).await?;
             round.exchange = exchange;
             Ok(Answer::Exchange(round, exchanged))
         }))

@@ -233,7 +233,7 @@ impl Conductor {
         self.care.beat(&*self.worker, &*self.clock, now);
         for lane in 0..self.lanes.len() {
             for claimed in self.lanes[lane].surplus(now) {
-                self.give_back(claimed);
+                self.give_back(lane, claimed);
             }
         }
         match self.phase {
@@ -299,10 +299,17 @@ impl Conductor {
         next
     }
 
-    pub(super) fn give_back(&mut self, claimed: Claimed) {
+    /// Gives back what this lane has claimed, and of which the other side has heard nothing.
+    pub(super) fn give_back(&mut self, lane: usize, claimed: Claimed) {
+        let rated = !self.lanes[lane].lane.rates.is_empty();
+        self.put_back(claimed, rated);
+    }
+
+    /// Lets it be pending again; `uncounted` when it no longer counts against the channel's rates.
+    pub(super) fn put_back(&mut self, claimed: Claimed, uncounted: bool) {
         self.remaining = self.remaining.map(|remaining| remaining + 1);
         self.tally.given_back += 1;
-        self.outbox.give_back(claimed);
+        self.outbox.give_back(claimed, uncounted);
     }
 
     pub(super) fn give_back_ready(&mut self) {
@@ -312,7 +319,7 @@ impl Conductor {
     pub(super) fn give_back_ready_of(&mut self, lane: usize) {
         self.lanes[lane].look_by(Instant::now());
         for claimed in self.lanes[lane].take_ready() {
-            self.give_back(claimed);
+            self.give_back(lane, claimed);
         }
     }
 

@@ -47,25 +47,25 @@ impl Conductor {
             let started_at = self.clock.now();
             if lane.is_late(started_at) {
                 // It would begin so long after the moment that counts that a window could hold too many.
-                self.give_back(claimed);
+                self.give_back(number, claimed);
                 self.give_back_ready_of(number);
                 return None;
             }
             if claimed.expires_at.is_some_and(|at| at <= started_at) {
-                self.give_back(claimed);
+                self.give_back(number, claimed);
                 self.care.sweep_at(now);
                 continue;
             }
             if let Err(error) = self.worker.begin(place, claimed.id) {
                 // Nothing may begin that is not on record; what has begun is finished.
-                self.give_back(claimed);
+                self.give_back(number, claimed);
                 self.failure = Some(error);
                 self.drain(None);
                 return None;
             }
             // Asked after it was put on record: who takes us for hung from here on sees it there.
             if self.heed_hang() {
-                self.give_back(claimed);
+                self.give_back(number, claimed);
                 return None;
             }
             let envelope = envelope(&mut claimed, &self.identity);
@@ -103,7 +103,8 @@ impl Conductor {
             log::warn!(target: LOG_TARGET, "take back what had not begun: {error}");
         }
         self.places.release(place);
-        self.give_back(claimed);
+        // The other side may have counted what it was told of it.
+        self.put_back(claimed, false);
     }
 
     /// Whether the conductor should look, since the results that wait should leave now.

@@ -77,6 +77,9 @@ pub(super) struct LaneState {
     wait: Duration,
     /// When to ask the store again.
     look_at: Instant,
+    /// Whether it is being asked; and when to ask once more, for something of which the answer does not know yet.
+    asking: bool,
+    again_at: Option<Instant>,
     /// When the store answered last, with few or nothing.
     few_at: Option<Instant>,
     /// The moment that the store recorded for what waits: nothing of it begins before.
@@ -106,6 +109,8 @@ impl LaneState {
             limited_by: LimitedBy::Nothing,
             wait: Duration::ZERO,
             look_at: now,
+            asking: false,
+            again_at: None,
             few_at: None,
             dated: Timestamp::default(),
             begins_at: now,
@@ -211,7 +216,28 @@ impl LaneState {
 
     /// Asks the store again at `at`, if not before.
     pub(super) fn look_by(&mut self, at: Instant) {
-        self.look_at = self.look_at.min(at);
+        match self.asking {
+            true => self.again_at = Some(self.again_at.map_or(at, |again| again.min(at))),
+            false => self.look_at = self.look_at.min(at),
+        }
+    }
+
+    /// The store is being asked.
+    pub(super) fn asks(&mut self) {
+        (self.asking, self.again_at) = (true, None);
+    }
+
+    /// It has answered; what it says follows.
+    pub(super) fn answered(&mut self) {
+        self.asking = false;
+    }
+
+    /// It has failed to answer.
+    pub(super) fn unanswered(&mut self) {
+        self.asking = false;
+        if let Some(at) = self.again_at.take() {
+            self.look_by(at);
+        }
     }
 
     /// Asks the store again soon: somebody has enqueued something.
@@ -260,7 +286,8 @@ impl LaneState {
         };
         // Ahead of the moment by as much as the next round may be dated ahead.
         let ahead = if matches!(reply.limited_by, LimitedBy::Rate(_)) { dated.lead } else { Duration::ZERO };
-        self.look_at = now + self.wait.saturating_sub(ahead).clamp(Duration::ZERO, LOOK);
+        let look_at = now + self.wait.saturating_sub(ahead).clamp(Duration::ZERO, LOOK);
+        self.look_at = self.again_at.take().map_or(look_at, |again| again.min(look_at));
     }
 
     /// How many it wants to have waiting at least.

@@ -58,13 +58,14 @@ impl Outbox {
         self.origins.push(origin);
     }
 
-    pub(super) fn give_back(&mut self, claimed: Claimed) {
+    pub(super) fn give_back(&mut self, claimed: Claimed, uncounted: bool) {
         self.give_back.push(GiveBack {
             id: claimed.id,
             attempt: claimed.attempt,
             lease_token: claimed.lease_token,
             channel: claimed.channel,
             batch_id: claimed.batch_id,
+            uncounted,
         });
     }
 

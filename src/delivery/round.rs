@@ -35,8 +35,6 @@ pub(super) struct Round {
     origins: Vec<Origin>,
     /// The lane of each claim.
     claimers: Vec<usize>,
-    /// How far ahead of its departure it is dated.
-    pub(super) lead: Duration,
 }
 
 impl Conductor {
@@ -74,9 +72,12 @@ impl Conductor {
         exchange.settle = outbox.settle;
         exchange.give_back = outbox.give_back;
         let claimers: Vec<usize> = claimers.into_iter().map(|(lane, _)| lane).collect();
+        claimers.iter().for_each(|&lane| self.lanes[lane].asks());
         let rated = |lane: &usize| self.lanes[*lane].margin().is_some();
-        let lead = if claimers.iter().any(rated) { self.pace.lead() } else { Duration::ZERO };
-        Some(Round { exchange, origins: outbox.origins, claimers, lead })
+        if claimers.iter().any(rated) {
+            exchange.lead = self.pace.lead();
+        }
+        Some(Round { exchange, origins: outbox.origins, claimers })
     }
 
     /// The lanes that claim at `now`, and how many each; the budget is taken at once.
@@ -115,7 +116,10 @@ impl Conductor {
 
     /// The exchange is committed.
     pub(super) fn committed(&mut self, round: Round, exchanged: Exchanged, now: Instant) {
-        let Round { exchange, origins, claimers, lead } = round;
+        let Round { exchange, origins, claimers } = round;
+        // What its results change, its claims have seen.
+        claimers.iter().for_each(|&lane| self.lanes[lane].answered());
+        let lead = exchange.lead;
         self.tally.ended_at = self.clock.now();
         let fit = self.pace.judge(exchanged.held, exchanged.company);
         self.streaming = exchange.settle.len() >= STREAM;
@@ -136,7 +140,8 @@ impl Conductor {
 
     /// The exchange failed, and nothing of it was done.
     pub(super) fn not_committed(&mut self, round: Round) {
-        let Round { exchange, origins, .. } = round;
+        let Round { exchange, origins, claimers } = round;
+        claimers.iter().for_each(|&lane| self.lanes[lane].unanswered());
         let claims: u64 = exchange.claim.iter().map(|claim| u64::from(claim.limit)).sum();
         self.remaining = self.remaining.map(|remaining| remaining + claims);
         let Exchange { settle, give_back, .. } = exchange;
@@ -238,7 +243,8 @@ impl Conductor {
             self.lanes[lane].look_by(now);
         }
         if orphan.begun == Some(false) {
-            self.outbox.give_back(orphan.claimed);
+            // Whoever claimed it may have gone by no rate: then it is not among what counts.
+            self.outbox.give_back(orphan.claimed, false);
         } else if lane.is_some() || self.is_nobodys(&orphan) {
             let (reason, detail) = match orphan.begun {
                 Some(_) => (Reason::WorkerDied, "the worker died during the attempt"),

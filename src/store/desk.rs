@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,7 +46,7 @@ pub(super) struct Desk {
 #[derive(Default)]
 struct Waiting {
     requests: Vec<(Portion, Answer)>,
-    exchanges: VecDeque<(Exchange, Duration, Exchanger)>,
+    exchanges: VecDeque<(Exchange, Exchanger)>,
     /// Whether a round is under way or asked for.
     called: bool,
     last: Option<Past>,
@@ -97,18 +97,17 @@ impl Desk {
         Ok(())
     }
 
-    /// Lets an exchange wait that is to be dated `lead` ahead, and sees that somebody comes for it.
+    /// Lets an exchange wait, to be dated its `lead` ahead, and sees that somebody comes for it.
     pub(super) async fn put_exchange(
         self: &Arc<Self>,
         exchange: Exchange,
-        lead: Duration,
         answer: Exchanger,
     ) -> std::result::Result<(), Stopped> {
         // Before anything is changed: who gives up while waiting for room leaves nobody behind for whom nobody comes.
         let call = self.calls.reserve().await.map_err(|_| Stopped)?;
         let mut waiting = self.waiting();
         let called = std::mem::replace(&mut waiting.called, true);
-        waiting.exchanges.push_back((exchange, lead, answer));
+        waiting.exchanges.push_back((exchange, answer));
         drop(waiting);
         if !called {
             call.send(Task::Rounds(Arc::clone(self)));
@@ -167,8 +166,8 @@ impl Desk {
             }
         }
         let (portions, answers) = waiting.requests.drain(..requests).unzip();
-        let exchange = waiting.exchanges.pop_front().map(|(mut exchange, lead, answer)| {
-            exchange.now = now.plus(lead);
+        let exchange = waiting.exchanges.pop_front().map(|(mut exchange, answer)| {
+            exchange.now = now.plus(exchange.lead);
             (exchange, answer)
         });
         Round { portions, answers, exchange }

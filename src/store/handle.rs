@@ -5,7 +5,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -91,17 +90,16 @@ impl Handle {
         answered.await.map_err(|_| Refused::Panicked)
     }
 
-    /// Exchanges, together with what waits to be accepted; gives the exchange back, dated `lead` ahead of when it was done.
+    /// Exchanges, together with what waits to be accepted; gives the exchange back, dated its `lead` ahead of when it was done.
     ///
     /// # Errors
     /// [`Stopped`] when the thread is gone; within it the store's own.
     pub async fn exchange(
         &self,
         exchange: Exchange,
-        lead: Duration,
     ) -> std::result::Result<(Exchange, Result<Exchanged>), Stopped> {
         let (answer, answered) = oneshot::channel();
-        self.desk.put_exchange(exchange, lead, answer).await?;
+        self.desk.put_exchange(exchange, answer).await?;
         answered.await.map_err(|_| Stopped)
     }
 

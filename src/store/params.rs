@@ -9,6 +9,8 @@ use crate::model::{Id, NewNotification, Rate, Status, Timestamp, Transition, Ver
 pub struct Exchange {
     /// The moment of all of it.
     pub now: Timestamp,
+    /// How far ahead of the clock that lies: what is claimed begins no earlier.
+    pub lead: Duration,
     /// The worker's number, from [`super::Worker::id`].
     pub worker: Id,
     /// In 0..1, for the pauses of channels in trouble.
@@ -64,6 +66,9 @@ pub struct GiveBack {
     pub channel: String,
     /// Its batch, for the counters.
     pub batch_id: Option<Id>,
+    /// Whether it no longer counts against the channel's rates: it was claimed under rates, and the other side has
+    /// certainly heard nothing of it.
+    pub uncounted: bool,
 }
 
 /// A wish for work of one channel.

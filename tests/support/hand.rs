@@ -125,7 +125,7 @@ pub fn result(
     }
 }
 
-/// A claim that is not used.
+/// A claim that is not used; it still counts against the channel's rates.
 pub fn unused(claimed: &Claimed) -> GiveBack {
     GiveBack {
         id: claimed.id,
@@ -133,6 +133,7 @@ pub fn unused(claimed: &Claimed) -> GiveBack {
         lease_token: claimed.lease_token,
         channel: claimed.channel.clone(),
         batch_id: claimed.batch_id,
+        uncounted: false,
     }
 }
 

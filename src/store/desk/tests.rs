@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::SystemClock;
@@ -59,7 +60,7 @@ impl Desks {
         };
         let exchange = Exchange { worker: self.worker, claim: vec![claim], ..Exchange::default() };
         let (answer, answered) = oneshot::channel();
-        self.store.desk().put_exchange(exchange, Duration::ZERO, answer).await.unwrap();
+        self.store.desk().put_exchange(exchange, answer).await.unwrap();
         answered
     }
 }

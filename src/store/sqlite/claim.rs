@@ -146,7 +146,7 @@ impl<'e> Opening<'e> {
         if taken > 0 {
             breaker.begin(now, probe_limit(wish.lease));
             for (rate, window) in &mut windows {
-                window.take(now, taken);
+                window.take(now, exchange.lead, taken);
                 windows::keep(connection, &wish.channel, *rate, window)?;
             }
         }

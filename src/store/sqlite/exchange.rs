@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::claim::Opening;
 use super::counters::Counters;
@@ -88,11 +88,10 @@ fn exchange(
     let mut breakers = Breakers::new();
     let mut answer = Exchanged::default();
     set_back::heed(connection, exchange, &mut breakers)?;
-    answer.settled = settle_all(connection, exchange, &mut breakers, &mut counters)?;
+    // Before the results are written: with them goes the moment of the claim.
     windows::ended(connection, exchange)?;
-    for unused in &exchange.give_back {
-        give_back(connection, unused, &mut breakers, &mut counters)?;
-    }
+    answer.settled = settle_all(connection, exchange, &mut breakers, &mut counters)?;
+    give_back_all(connection, exchange, &mut breakers, &mut counters)?;
     // Who wishes once more for the same channel has to see what was taken before.
     let mut channels = BTreeSet::new();
     let once = exchange.claim.iter().take_while(|wish| channels.insert(&wish.channel)).count();
@@ -190,26 +189,45 @@ fn settle(
     Ok(true)
 }
 
+fn give_back_all(
+    connection: &Connection,
+    exchange: &Exchange,
+    breakers: &mut Breakers,
+    counters: &mut Counters,
+) -> rusqlite::Result<()> {
+    let mut uncounted: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+    for unused in &exchange.give_back {
+        let claimed_at = give_back(connection, unused, breakers, counters)?;
+        if let Some(at) = claimed_at.filter(|_| unused.uncounted) {
+            uncounted.entry(&unused.channel).or_default().push(at);
+        }
+    }
+    windows::given_back(connection, exchange.now, uncounted)
+}
+
+/// Gives one back; says when it was claimed, if its lease was still that of the claim and somebody wants to know.
 fn give_back(
     connection: &Connection,
     unused: &GiveBack,
     breakers: &mut Breakers,
     counters: &mut Counters,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Timestamp>> {
     let lease = params![unused.id, unused.attempt, unused.lease_token];
     let breaker = trouble::breaker(connection, breakers, &unused.channel)?;
-    if breaker.probing_until.is_some() {
-        let mut query = connection.prepare_cached(sql!("claimed_at"))?;
-        if let Some(claimed_at) = query.query_row(lease, |row| row.get(0)).optional()? {
-            breaker.give_back(claimed_at);
-        }
+    let probing = breaker.probing_until.is_some();
+    let claimed_at = match probing || unused.uncounted {
+        true => windows::claimed_at(connection, lease)?,
+        false => None,
+    };
+    if let Some(at) = claimed_at.filter(|_| probing) {
+        breaker.give_back(at);
     }
     let mut update = connection.prepare_cached(sql!("give_back"))?;
     if update.execute(lease)? > 0 {
         counters.moved(&unused.channel, unused.batch_id, Status::Sending, Status::Pending);
         counters.told.given_back(unused.id, unused.attempt);
     }
-    Ok(())
+    Ok(claimed_at)
 }
 
 /// How long a probe keeps the others back: as long as its lease lasts.

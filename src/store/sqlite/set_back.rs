@@ -18,9 +18,10 @@ pub(super) fn heed(
     breakers: &mut Breakers,
 ) -> rusqlite::Result<()> {
     let settled = exchange.settle.iter().map(|settlement| settlement.channel.as_str());
+    let unused = exchange.give_back.iter().map(|unused| unused.channel.as_str());
     let claimed = exchange.claim.iter().map(|claim| claim.channel.as_str());
     let mut last = None;
-    for channel in settled.chain(claimed) {
+    for channel in settled.chain(unused).chain(claimed) {
         // Results of one channel come in long runs; one that is looked at twice is in order the second time.
         if last.replace(channel) != Some(channel) {
             heed_one(connection, channel, exchange.now, breakers)?;
@@ -43,5 +44,6 @@ fn heed_one(
     trouble::breaker(connection, breakers, channel)?.set_back(by);
     windows::set_back(connection, channel, seen, by)?;
     connection.prepare_cached(sql!("set_back"))?.execute(params![channel, now, seen])?;
+    connection.prepare_cached(sql!("set_back_claimed"))?.execute(params![channel, now, seen])?;
     connection.prepare_cached(sql!("channel_set_back"))?.execute(params![channel, now]).map(drop)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::sql::sql;
 use crate::model::{Rate, RateWindow, Timestamp};
@@ -86,21 +86,61 @@ pub(super) fn set_back(
     Ok(())
 }
 
-/// Lets the attempts of a round that took long count from their end.
+/// When the one with this id, attempt and token was claimed, if nobody else has had it since: as the windows have it,
+/// by a clock that may have been set back since.
+pub(super) fn claimed_at(connection: &Connection, lease: impl Params) -> rusqlite::Result<Option<Timestamp>> {
+    connection.prepare_cached(sql!("claimed_at"))?.query_row(lease, |row| row.get(0)).optional()
+}
+
+/// Lets the attempts of a round that took long count from their end; their results are still to be written.
 pub(super) fn ended(connection: &Connection, exchange: &Exchange) -> rusqlite::Result<()> {
     let mut slow: BTreeMap<&str, Vec<&Settlement>> = BTreeMap::new();
     for settlement in exchange.settle.iter().filter(|one| one.ended_at.since(one.started_at) > QUICK) {
         slow.entry(&settlement.channel).or_default().push(settlement);
     }
     for (channel, settlements) in slow {
-        for (rate, mut window) in of_channel(connection, channel, exchange.now)? {
-            let before = window.clone();
-            for one in &settlements {
-                window.ended(one.started_at, one.ended_at);
+        let windows = of_channel(connection, channel, exchange.now)?;
+        if windows.is_empty() {
+            continue;
+        }
+        let taken = |one: &&Settlement| claimed_at(connection, params![one.id, one.attempt, one.lease_token]);
+        let taken = settlements.iter().map(taken).collect::<rusqlite::Result<Vec<_>>>()?;
+        change(connection, channel, windows, |window| {
+            for (one, taken_at) in settlements.iter().zip(&taken) {
+                window.ended(*taken_at, (one.started_at, one.ended_at), exchange.now);
             }
-            if window != before {
-                keep(connection, channel, rate, &window)?;
-            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets what was claimed at these moments, by channel, count no more.
+pub(super) fn given_back(
+    connection: &Connection,
+    now: Timestamp,
+    claims: BTreeMap<&str, Vec<Timestamp>>,
+) -> rusqlite::Result<()> {
+    for (channel, claimed) in claims {
+        let windows = of_channel(connection, channel, now)?;
+        change(connection, channel, windows, |window| {
+            claimed.iter().for_each(|taken_at| window.give_back(*taken_at, now));
+        })?;
+    }
+    Ok(())
+}
+
+/// Changes the windows of a channel, and keeps those that became other ones.
+fn change(
+    connection: &Connection,
+    channel: &str,
+    windows: Vec<(Rate, RateWindow)>,
+    change: impl Fn(&mut RateWindow),
+) -> rusqlite::Result<()> {
+    for (rate, mut window) in windows {
+        let before = window.clone();
+        change(&mut window);
+        if window != before {
+            keep(connection, channel, rate, &window)?;
         }
     }
     Ok(())

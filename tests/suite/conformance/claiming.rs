@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use notifyctl::model::{Priority, Reason, Status, Timestamp, Verdict};
-use notifyctl::store::{Exchange, LimitedBy};
+use notifyctl::store::{Claimed, Exchange, GiveBack, LimitedBy};
 
 use super::{Place, T, at, enqueue, hand, new, only, sound, status};
 use crate::support::hand::{Hand, unused};
@@ -119,6 +119,51 @@ pub fn workers_with_different_rates_of_one_channel_count_what_each_other_sends(p
     assert_eq!(claim(20, 9), (4, 0), "none is left of a minute");
 }
 
+/// Gives it back; `uncounted` when nobody can have heard of it.
+fn give_back(hand: &mut Hand, now: Timestamp, claimed: &Claimed, uncounted: bool) {
+    let give_back = vec![GiveBack { uncounted, ..unused(claimed) }];
+    let exchange = Exchange { give_back, ..hand.exchange(now) };
+    hand.store.exchange(&exchange).unwrap();
+}
+
+pub fn what_never_began_counts_against_no_rate_of_anybody(place: &dyn Place) {
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
+    enqueue(&mut *one.store, T, &vec![new("a"); 40]);
+    let (small, large) = (["4/10s"], ["6/10s", "9/1min"]);
+    assert_eq!(other.claim_with(T, 1, &large).claimed.len(), 1);
+    let claimed = one.claim_with(at(1), 9, &small).claimed;
+    assert_eq!(claimed.len(), 3);
+    give_back(&mut one, at(2), &claimed[0], false);
+    assert!(one.claim_with(at(2), 9, &small).claimed.is_empty(), "the other side may have counted it");
+    for one_of_them in &claimed[1..] {
+        give_back(&mut one, at(2), one_of_them, true);
+        // Somebody else has it again, or nobody.
+        give_back(&mut one, at(2), one_of_them, true);
+    }
+    let states = one.store.channels(at(2)).unwrap();
+    let used: Vec<_> = states[0].rates.iter().map(|rate| (rate.rate.limit(), rate.used)).collect();
+    assert_eq!(used, [(4, 2), (6, 2), (9, 2)]);
+    assert_eq!(one.claim_with(at(2), 9, &small).claimed.len(), 2);
+    assert!(one.claim_with(at(10), 9, &small).claimed.is_empty(), "the one that was given back as heard of");
+    assert_eq!(one.claim_with(at(12), 9, &small).claimed.len(), 2);
+    sound(&*one.store);
+}
+
+/// By the clock as it is then, what comes later may have the moment of what is given back.
+pub fn what_never_began_takes_no_other_ones_place_in_a_rate_when_the_clock_was_set_back(place: &dyn Place) {
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
+    enqueue(&mut *one.store, T, &vec![new("a"); 9]);
+    let rates = ["2/1min"];
+    let unused = one.claim_with(at(100), 1, &rates).claimed.remove(0);
+    // A minute back: 40 s are 100 s now.
+    assert_eq!(other.claim_with(at(41), 1, &rates).claimed.len(), 1);
+    give_back(&mut one, at(42), &unused, true);
+    assert_eq!(other.claim_with(at(100), 1, &rates).claimed.len(), 1);
+    assert!(other.claim_with(at(100), 1, &rates).claimed.is_empty());
+    assert_eq!(other.claim_with(at(103), 9, &rates).claimed.len(), 1, "a minute after the first");
+    sound(&*one.store);
+}
+
 pub fn a_held_channel_gives_nothing(place: &dyn Place) {
     let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &[new("a")]);
@@ -154,13 +199,9 @@ pub fn a_probe_that_is_given_back_leaves_it_to_another(place: &dyn Place) {
     let trouble = Verdict::channel_trouble(Reason::Unreachable, "connection refused");
     assert!(hand.settle_as(&before.remove(0), T, Status::Pending, trouble));
     let probe = hand.claim(at(6), 5).remove(0);
-    let give_back = |hand: &mut Hand, claimed| {
-        let exchange = Exchange { give_back: vec![unused(claimed)], ..hand.exchange(at(6)) };
-        hand.store.exchange(&exchange).unwrap();
-    };
-    give_back(&mut hand, &before[0]);
+    give_back(&mut hand, at(6), &before[0], false);
     assert!(hand.claim(at(6), 5).is_empty(), "what was claimed before the trouble did not probe");
-    give_back(&mut hand, &probe);
+    give_back(&mut hand, at(6), &probe, false);
     assert_eq!(hand.claim(at(6), 5).len(), 1, "and one again");
     assert!(hand.claim(at(6), 5).is_empty());
     sound(&*hand.store);

@@ -145,6 +145,8 @@ macro_rules! every_store {
                 rates_hold_over_all_workers,
                 what_went_out_under_another_rate_counts_under_a_new_one,
                 workers_with_different_rates_of_one_channel_count_what_each_other_sends,
+                what_never_began_counts_against_no_rate_of_anybody,
+                what_never_began_takes_no_other_ones_place_in_a_rate_when_the_clock_was_set_back,
                 a_held_channel_gives_nothing,
                 a_channel_in_trouble_is_probed_by_one_attempt,
                 a_probe_that_is_given_back_leaves_it_to_another,

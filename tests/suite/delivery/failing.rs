@@ -22,12 +22,28 @@ pub struct Failing {
     pub fails: Script,
     /// How many exchanges have failed.
     pub failures: Arc<AtomicUsize>,
+    /// Is told of each exchange that is committed, before the engine is.
+    pub committed: Box<dyn FnMut(&Exchange) + Send>,
+}
+
+impl Failing {
+    /// Around `store`.
+    pub fn new(
+        store: Box<dyn Store>,
+        fails: impl FnMut(&Exchange) -> Option<ErrorKind> + Send + 'static,
+    ) -> Self {
+        Self { store, fails: Box::new(fails), failures: Arc::default(), committed: Box::new(|_| {}) }
+    }
 }
 
 impl Writer for Failing {
     fn exchange(&mut self, exchange: &Exchange) -> Result<Exchanged> {
         match (self.fails)(exchange) {
-            None => self.store.exchange(exchange),
+            None => {
+                let answer = self.store.exchange(exchange);
+                (self.committed)(exchange);
+                answer
+            }
             Some(kind) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 let what = format!("on purpose: {kind:?}");

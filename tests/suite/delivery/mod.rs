@@ -2,6 +2,8 @@
 
 mod ahead;
 mod failing;
+mod meanwhile;
+mod rated;
 mod rig;
 mod trouble;
 
@@ -13,9 +15,10 @@ use std::time::Duration;
 
 use notifyctl::delivery::{Budget, Error, Lane, Until};
 use notifyctl::model::{Id, NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
-use notifyctl::store::{Claim, Claimed, Exchange, GiveBack, Selection, Store, Worker};
+use notifyctl::store::{Claim, Exchange, Selection, Store, Worker};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::support::hand::unused;
 use rig::{Rig, Scripted, frozen, lane, notification, runtime, until};
 
 #[test]
@@ -442,16 +445,9 @@ fn a_result_that_comes_after_the_lease_was_lost_is_counted_and_changes_nothing()
         let mut store = thief.store();
         let other = store.register(thief.now(), "other:2:2").unwrap();
         // No sign of life holds for no time: the other one takes us for hung.
-        let give_back = |claimed: Claimed| GiveBack {
-            id: claimed.id,
-            attempt: claimed.attempt,
-            lease_token: claimed.lease_token,
-            channel: claimed.channel,
-            batch_id: claimed.batch_id,
-        };
         std::thread::sleep(Duration::from_millis(5));
         let orphans = store.orphans(other.id(), Duration::ZERO, 10).unwrap();
-        let give_back = orphans.into_iter().map(|orphan| give_back(orphan.claimed)).collect();
+        let give_back = orphans.iter().map(|orphan| unused(&orphan.claimed)).collect();
         let exchange = Exchange { now: thief.now(), worker: other.id(), give_back, ..Exchange::default() };
         store.exchange(&exchange).unwrap();
         let hold = Selection::Ids(vec![id]);

@@ -57,11 +57,11 @@ fn a_probe_that_came_too_late_for_its_rate_is_followed_by_another_in_the_same_pa
     rig.pass_time(Duration::from_secs(10));
     up.store(true, Ordering::Relaxed);
     let disk = Arc::clone(&rig);
-    let slow = Box::new(move |exchange: &Exchange| {
+    let slow = move |exchange: &Exchange| {
         disk.pass_time(Duration::from_millis(if exchange.claim.is_empty() { 0 } else { 50 }));
         None
-    });
-    let store = Failing { store: rig.store(), fails: slow, failures: Arc::default() };
+    };
+    let store = Failing::new(rig.store(), slow);
     assert_eq!(rig.run(Box::new(store), vec![rated()]).unwrap().total.sent, 3);
 }
 
@@ -87,10 +87,9 @@ fn failing(
 ) -> (Failing, Arc<AtomicUsize>) {
     let failures = Arc::new(AtomicUsize::new(0));
     let failed = Arc::clone(&failures);
-    let fails = Box::new(move |exchange: &Exchange| {
-        (meant(exchange) && failed.load(Ordering::Relaxed) < n).then_some(kind)
-    });
-    (Failing { store: rig.store(), fails, failures: Arc::clone(&failures) }, failures)
+    let fails =
+        move |exchange: &Exchange| (meant(exchange) && failed.load(Ordering::Relaxed) < n).then_some(kind);
+    (Failing { failures: Arc::clone(&failures), ..Failing::new(rig.store(), fails) }, failures)
 }
 
 #[test]
@@ -135,12 +134,12 @@ fn the_room_set_aside_is_asked_for_when_all_results_are_there_and_patience_lasts
     let failures = Arc::new(AtomicUsize::new(0));
     // As on a full disk with room for all that was under way, until somebody makes more.
     let mut full = true;
-    let fails = Box::new(move |exchange: &Exchange| {
+    let fails = move |exchange: &Exchange| {
         let partial = !exchange.settle.is_empty() && exchange.outstanding > 0;
         full &= exchange.settle.is_empty() || partial;
         (full && partial).then_some(ErrorKind::Full)
-    });
-    let store = Failing { store: rig.store(), fails, failures: Arc::clone(&failures) };
+    };
+    let store = Failing { failures: Arc::clone(&failures), ..Failing::new(rig.store(), fails) };
     let tally = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap();
     assert_eq!((tally.total.sent, channel.ids().len()), (30, 30));
     assert!(failures.load(Ordering::Relaxed) > 1, "the first result came alone");

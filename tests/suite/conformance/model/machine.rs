@@ -19,6 +19,10 @@ const RATES: [&str; 2] = ["3/10s", "7/1m"];
 
 const JITTER: f64 = 0.5;
 
+fn rates_of(channel: &str) -> &'static [&'static str] {
+    if channel == CHANNELS[0] { &RATES } else { &[] }
+}
+
 pub struct Machine<'a> {
     place: &'a dyn Place,
     /// An operator's connection.
@@ -147,11 +151,12 @@ impl<'a> Machine<'a> {
         let slot = &mut self.workers[round.worker];
         let mut give_back = Vec::new();
         for which in &round.give_back {
-            give_back.extend(slot.take(*which).map(|one| unused(&one.claimed)));
+            let uncounted = |one: &InHand| one.place.is_none() && !rates_of(&one.claimed.channel).is_empty();
+            let unused = |one: InHand| GiveBack { uncounted: uncounted(&one), ..unused(&one.claimed) };
+            give_back.extend(slot.take(*which).map(unused));
         }
         let wish = |&(channel, limit): &(usize, u32)| {
-            let rates = if channel == 0 { &RATES[..] } else { &[] };
-            slot.hand.wish(CHANNELS[channel], limit, rates)
+            slot.hand.wish(CHANNELS[channel], limit, rates_of(CHANNELS[channel]))
         };
         let claim = round.claim.iter().map(wish).collect();
         let exchange = Exchange { settle: settlements, give_back, claim, ..slot.hand.exchange(now) };
@@ -179,7 +184,10 @@ impl<'a> Machine<'a> {
             let not = if *written { "" } else { ", refused" };
             format!(" settles {} as {} {}{not};", one.id, one.verdict.outcome, one.transition.status)
         });
-        let give_back = exchange.give_back.iter().map(|one| format!(" gives {} back;", one.id));
+        let give_back = exchange.give_back.iter().map(|one| {
+            let counts = if one.uncounted { ", which counts no more" } else { "" };
+            format!(" gives {} back{counts};", one.id)
+        });
         let claim = exchange.claim.iter().zip(&answer.claims).map(|(wish, reply)| {
             let ids: Vec<Id> = reply.claimed.iter().map(|one| one.id).collect();
             format!(" claims {} of {}: {ids:?}, limited by {:?};", wish.limit, wish.channel, reply.limited_by)

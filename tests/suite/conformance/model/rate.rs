@@ -70,6 +70,17 @@ impl Used {
         }
     }
 
+    /// One that was claimed at `taken` (`really`, in time that nobody sets back) never began.
+    pub fn give_back(&mut self, taken: Timestamp, really: Timestamp) {
+        let begun = self.begun.iter().position(|at| *at == really).expect("it was recorded");
+        self.begun.swap_remove(begun);
+        // Where the moments are blurred the store may be sure of it or not.
+        let its = self.counted.iter().position(|moments| *moments == (taken, taken));
+        if let Some(its) = its.filter(|_| !self.blurred) {
+            self.counted.swap_remove(its);
+        }
+    }
+
     /// The store looks at the window: what lies ahead of the clock counts from now.
     pub fn seen(&mut self, now: Timestamp) {
         let margin = self.rate.window() / 200;

@@ -19,6 +19,8 @@ pub struct Lease {
     pub name: String,
     pub token: i64,
     pub claimed_at: Timestamp,
+    /// The same in time that nobody sets back.
+    pub really: Timestamp,
 }
 
 impl Row {

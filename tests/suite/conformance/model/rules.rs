@@ -133,7 +133,8 @@ impl Model {
     /// others may have waited so long for the store.
     pub fn heed(&mut self, exchange: &Exchange) {
         let (now, settled) = (self.now, exchange.settle.iter().map(|settlement| &settlement.channel));
-        for name in settled.chain(exchange.claim.iter().map(|wish| &wish.channel)) {
+        let unused = exchange.give_back.iter().map(|unused| &unused.channel);
+        for name in settled.chain(unused).chain(exchange.claim.iter().map(|wish| &wish.channel)) {
             let Some(channel) = self.channels.get_mut(name) else { continue };
             let by = channel.seen.since(now);
             if by <= Duration::from_secs(10) {
@@ -142,8 +143,11 @@ impl Model {
             channel.seen = now;
             channel.breaker.set_back(by);
             channel.used.iter_mut().for_each(|used| used.moved_back(by));
-            for Row { shown, .. } in self.rows.values_mut() {
+            for Row { shown, lease, .. } in self.rows.values_mut() {
                 let one = &mut shown.summary;
+                if let Some(lease) = lease.as_mut().filter(|_| one.channel == *name) {
+                    lease.claimed_at = lease.claimed_at.minus(by);
+                }
                 if one.status == Status::Pending && one.channel == *name && one.next_attempt_at > now {
                     let earliest = shown.not_before.unwrap_or_default();
                     one.next_attempt_at = one.next_attempt_at.minus(by).max(earliest);
@@ -232,7 +236,8 @@ impl Model {
         }
         for (id, one) in eligible.into_iter().zip(&reply.claimed) {
             let row = self.rows.get_mut(&id).expect("eligible");
-            let lease = Lease { worker, name: name.into(), token: wish.lease_token, claimed_at: now };
+            let (token, really) = (wish.lease_token, self.real);
+            let lease = Lease { worker, name: name.into(), token, claimed_at: now, really };
             row.shown.worker = Some(name.into());
             row.shown.lease_expires_at = Some(now.plus(wish.lease));
             row.shown.summary.status = Status::Sending;
@@ -290,7 +295,7 @@ impl Model {
         }
     }
 
-    /// As if never claimed.
+    /// As if never claimed; for the rates too, where nobody can have heard of it.
     pub fn give_back(&mut self, unused: &GiveBack) {
         let Some(row) = self.rows.get_mut(&unused.id) else { return };
         if row.is_leased(unused.attempt, unused.lease_token) {
@@ -298,6 +303,9 @@ impl Model {
             let channel = self.channels.get_mut(&unused.channel).expect("known");
             channel.touched(self.now);
             channel.breaker.give_back(lease.claimed_at);
+            for used in channel.used.iter_mut().filter(|_| unused.uncounted) {
+                used.give_back(lease.claimed_at, lease.really);
+            }
             row.shown.summary.status = Status::Pending;
             row.shown.summary.attempts -= 1;
             (row.shown.worker, row.shown.lease_expires_at) = (None, None);
