@@ -123,3 +123,72 @@ fn torn(error: &(dyn std::error::Error + Send + Sync + 'static), most: usize) ->
 fn too_large(most: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE).detail(format!("the body is larger than {most} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use tokio::sync::mpsc;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// Reads a body of so many bytes; what is sent comes in.
+    fn receiving(
+        budget: &'static Budget,
+        size: usize,
+    ) -> (mpsc::UnboundedSender<usize>, tokio::task::JoinHandle<Result<usize, StatusCode>>) {
+        let (sender, receiver) = mpsc::unbounded_channel::<usize>();
+        let pieces = stream::unfold(receiver, |mut receiver| async {
+            let piece = receiver.recv().await?;
+            Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; piece])), receiver))
+        });
+        let reads = async move {
+            let body = Limited::new(Body::from_stream(pieces), size);
+            let read = receive(budget, body, size).await;
+            read.map(|(whole, _)| whole.len()).map_err(|problem| problem.status())
+        };
+        (sender, tokio::spawn(reads))
+    }
+
+    fn budget() -> &'static Budget {
+        Box::leak(Box::new(Budget::new(MIB)))
+    }
+
+    /// Those who send quickly take turns all day long; somebody on a slow line must not be given up for that.
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_gives_way_to_who_waits_for_long_and_to_nobody_else() {
+        for (waits, comes) in [(800, Ok(MIB)), (3_000, Err(StatusCode::REQUEST_TIMEOUT))] {
+            let budget = budget();
+            let others = budget.large(31 * MIB).await.unwrap();
+            let (sends, read) = receiving(budget, MIB);
+            let _ = sends.send(MIB / 2);
+            sleep(Duration::from_millis(10_100)).await;
+            let next = tokio::spawn(async { budget.large(MIB).await.map(drop).is_ok() });
+            sleep(Duration::from_millis(waits)).await;
+            drop(others);
+            let _ = sends.send(MIB / 2);
+            drop(sends);
+            assert_eq!(read.await.unwrap(), comes, "{waits}");
+            assert!(next.await.unwrap(), "{waits}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_nothing_yet_is_in_nobodys_way() {
+        let budget = budget();
+        let mut others = Room::default();
+        budget.small(&mut others, 16 * MIB).await.unwrap();
+        let (sends, read) = receiving(budget, 10);
+        let waits = tokio::spawn(async { budget.small(&mut Room::default(), 1).await.is_ok() });
+        sleep(Duration::from_secs(4)).await;
+        drop(others);
+        let _ = sends.send(10);
+        drop(sends);
+        assert_eq!(read.await.unwrap(), Ok(10));
+        assert!(waits.await.unwrap());
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::problem::Problem;
 
@@ -25,8 +26,9 @@ pub(super) const BYTES: usize = 64 << 20;
 /// One permit stands for so many bytes.
 const UNIT: usize = 1 << 10;
 
-/// How long a request waits for its part.
+/// How long a request waits for its part, and for how much of that nobody has to give way: those that come quickly take turns.
 const PATIENCE: Duration = Duration::from_secs(5);
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Memory that is set aside; given back when it is dropped.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ pub(super) struct Budget {
 /// One part of it.
 struct Pool {
     units: Arc<Semaphore>,
-    /// How many wait for more of it.
+    /// How many have waited for more of it for longer than a moment.
     waiting: AtomicUsize,
 }
 
@@ -67,10 +69,10 @@ impl Budget {
         }
     }
 
-    /// Whether others wait for memory such as `room` is.
+    /// Whether others wait for memory such as `room` is, if it is any, and have for longer than a moment.
     pub(super) fn is_wanted(&self, room: &Room) -> bool {
         let pool = if room.is_small() { &self.small } else { &self.large };
-        pool.waiting.load(Relaxed) > 0
+        room.units() > 0 && pool.waiting.load(Relaxed) > 0
     }
 
     /// Makes the `room` of a small body one for `bytes`, if it is less.
@@ -113,12 +115,19 @@ impl Pool {
         if let Ok(taken) = Arc::clone(&self.units).try_acquire_many_owned(units) {
             return Ok(taken);
         }
-        let _waits = Waits::among(&self.waiting);
         let taken = Arc::clone(&self.units).acquire_many_owned(units);
-        match tokio::time::timeout(PATIENCE, taken).await {
-            Ok(Ok(taken)) => Ok(taken),
-            _ => Err(Problem::later("requests hold too much memory at once", 1)),
-        }
+        tokio::pin!(taken);
+        let taken = match timeout(MOMENT, &mut taken).await {
+            Ok(taken) => Ok(taken),
+            Err(_) => {
+                let _waits = Waits::among(&self.waiting);
+                timeout(PATIENCE.saturating_sub(MOMENT), taken).await
+            }
+        };
+        taken
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Problem::later("requests hold too much memory at once", 1))
     }
 }
 
