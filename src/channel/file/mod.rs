@@ -152,11 +152,15 @@ impl File {
     ) -> Verdict {
         let timeout = self.timeout;
         let until = Instant::now() + timeout;
-        let turn = timeout_at(until, Arc::clone(&self.turns).acquire_owned()).await;
-        let Some(turn) = turn.ok().and_then(Result::ok).filter(|_| !self.is_overdue()) else {
-            let detail = format!("an earlier write still waits for the disk after {timeout:?}");
-            return Verdict::channel_trouble(Reason::LocalError, &detail);
+        let not_begun = |detail: String| Verdict::channel_trouble(Reason::LocalError, &detail);
+        // Half of the time is for the write itself: of one that is cut off nobody knows whether it was made.
+        let turn = timeout_at(until - timeout / 2, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return not_begun(format!("{WRITERS} earlier writes have not ended within {:?}", timeout / 2));
         };
+        if self.is_overdue() {
+            return not_begun(format!("an earlier write still waits for the disk after {timeout:?}"));
+        }
         let mut written = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             write(until.saturating_duration_since(Instant::now()))
@@ -250,6 +254,23 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(came_to(file.in_time(|_| Ok("again".into())).await), (Outcome::Sent, Scope::Notification));
+    }
+
+    #[tokio::test]
+    async fn what_has_little_time_left_is_not_begun_for_nobody_would_see_its_end() {
+        let options = Options { timeout: Duration::from_millis(500), ..Options::new("/nowhere") };
+        let file = File::new("archive", &options).unwrap();
+        let turns = Arc::clone(&file.turns).acquire_many_owned(u32::try_from(WRITERS).unwrap()).await;
+        let others = async {
+            tokio::time::sleep(options.timeout * 8 / 10).await;
+            drop(turns);
+        };
+        let write = file.in_time(|left| {
+            std::thread::sleep(left * 2);
+            Ok("late".to_owned())
+        });
+        let (verdict, ()) = tokio::join!(write, others);
+        assert_eq!((verdict.outcome, verdict.scope), (Outcome::Deferred, Scope::Channel), "{verdict:?}");
     }
 
     #[tokio::test]
