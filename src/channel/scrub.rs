@@ -34,16 +34,10 @@ impl Scrub {
     /// `text` without any of them.
     #[must_use]
     pub fn apply(&self, text: &str) -> String {
-        if text.is_empty() {
-            return String::new();
-        }
-        let mut secrets: Vec<_> = self.0.iter().collect();
+        let mut found: Vec<_> = self.0.iter().filter(|secret| text.contains(secret.as_str())).collect();
         // The longest first: a shorter one may be a part of it.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.into_iter().fold(text.to_owned(), |text, secret| match text.contains(secret.as_str()) {
-            true => text.replace(secret, MASK),
-            false => text,
-        })
+        found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        found.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
     }
 }
 

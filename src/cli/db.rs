@@ -155,12 +155,22 @@ fn backup(context: &mut Context, file: &Path) -> Result<Exit, Error> {
 
 /// Of the copy, whose trouble has other cures than the store's.
 fn not_written(file: &Path, error: store::Error) -> Error {
+    // What it is called while it is made begins with its name.
+    if !error.path.as_os_str().as_encoded_bytes().starts_with(file.as_os_str().as_encoded_bytes()) {
+        return error.into();
+    }
     let (exit, hint) = match error.kind {
         ErrorKind::Missing => (Exit::CantCreate, "make its folder first"),
         ErrorKind::Exists if error.path != file => (
             Exit::CantCreate,
             "another backup to the same file is being made; or the file is not a copy's, then move it away",
         ),
+        ErrorKind::Full => (Exit::TempFail, "make room on that file system, or name a file on another one"),
+        ErrorKind::ReadOnly => {
+            (Exit::CantCreate, "name a file elsewhere, or remount that file system for writing")
+        }
+        ErrorKind::Permission => (Exit::NoPerm, "name a file in a folder in which you may write"),
+        ErrorKind::Io => (Exit::IoErr, "look at the disk of the copy (dmesg), or name a file on another one"),
         _ => return error.into(),
     };
     Error::new(exit, error.to_string()).hint(hint)

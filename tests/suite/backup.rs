@@ -99,6 +99,25 @@ fn a_backup_needs_no_hard_links_and_no_renaming_that_looks_first() {
 }
 
 #[test]
+fn what_keeps_a_copy_from_being_written_has_the_copys_cure_and_not_the_stores() {
+    let sandbox = Sandbox::new();
+    Queue::new(&sandbox).pending("outbox", "a@example.org");
+    for (error, code, cure) in [
+        ("EROFS", 73, "name a file elsewhere"),
+        ("EACCES", 77, "name a file in a folder in which you may write"),
+        ("ENOSPC", 75, "make room on that file system, or name a file on another one"),
+        ("EIO", 74, "look at the disk of the copy (dmesg)"),
+    ] {
+        let inject = format!("renameat2:error={error}");
+        let ended = backup_with(&sandbox, "copy.db", &inject).wait_with_output().expect("wait");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("write backup copy.db: ") && said.contains(cure), "{error}: {said}");
+        assert_eq!(ended.status.code(), Some(code), "{error}: {said}");
+        assert!(!sandbox.path().join("copy.db.partial").exists(), "{error}");
+    }
+}
+
+#[test]
 fn a_backup_that_has_no_room_takes_none_from_the_store() {
     if !may_mount() {
         // Only root can have a disk of its own.
