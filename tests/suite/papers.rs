@@ -299,6 +299,20 @@ fn every_object_has_the_keys_that_the_page_says() {
     assert_eq!(told, found);
 }
 
+/// What keeps a notification back is told by the command alone: the document of the daemon knows nothing of it.
+#[test]
+fn every_obstacle_has_the_keys_that_the_page_says() {
+    let page = read("man/notifyctl.7");
+    let told = between(&page, ".It Cm why\n", ".It Cm");
+    let (_, told) = told.split_once(" ;\nan obstacle is\n.Cm ").expect("what an obstacle is");
+    let told: BTreeSet<_> = told.split_whitespace().filter(|word| *word != ",").map(str::to_owned).collect();
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["enqueue", "--to", "a@example.org", "--in", "1h", "m"]);
+    let why: serde_json::Value = serde_json::from_str(&sandbox.ok(&["why", "1", "--json"])).expect("JSON");
+    let obstacle = why["obstacles"][0].as_object().expect("it is not due yet");
+    assert_eq!(obstacle.keys().cloned().collect::<BTreeSet<_>>(), told);
+}
+
 /// What a program that fails has said is in nobody's hand: neither its size nor its bytes may cost the notification.
 #[test]
 fn the_recipe_for_what_a_program_said_loses_none() {
