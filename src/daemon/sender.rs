@@ -114,7 +114,7 @@ impl Runs {
             budget: Budget::default(),
             stop: stop.clone(),
             wake: Arc::clone(&wake),
-            observer: observer(self.metrics.clone()),
+            observer: observer(self.metrics.clone(), stop.finish.clone(), ring.clone()),
         };
         self.ends.spawn(async move { (number, delivery::run(engine).await) });
         let look = tokio::spawn(look(store.clone(), self.url.clone(), wake)).abort_handle();
@@ -162,14 +162,16 @@ impl Runs {
     }
 }
 
-/// Tells the metrics what the engine sees; neither knows the other.
-fn observer(metrics: Metrics) -> delivery::Observer {
+/// Tells the metrics what the engine sees; neither knows the other. Once the run is `replaced`, it rings the next one, which
+/// sees no other way what this one gives back, or when it is due again: both write by one connection.
+fn observer(metrics: Metrics, replaced: CancellationToken, next: Wake) -> delivery::Observer {
     Box::new(move |seen| match seen {
         Seen::Attempt { settlement, times } => {
             metrics.attempt(settlement, times.map(|times| (times.took, times.age)));
         }
         Seen::LeaseLost => metrics.lease_lost(),
         Seen::Limited(channel) => metrics.limited(channel),
+        Seen::Round(_) if replaced.is_cancelled() => next.ring(),
         Seen::Round(_) => {}
     })
 }

@@ -68,6 +68,14 @@ macro_rules! reasons {
     };
 }
 
+impl Reason {
+    /// Whether it tells of the end of a worker, found by another one, and nothing of the other side.
+    #[must_use]
+    pub fn is_of_the_worker(self) -> bool {
+        matches!(self, Self::WorkerDied | Self::WorkerLost)
+    }
+}
+
 reasons! {
     /// Accepted by the other side.
     Accepted = "accepted",

@@ -147,7 +147,8 @@ fn again(
     if tried.expires_at.is_some_and(|at| at <= next_attempt_at) {
         return ended(Status::Expired, Reason::Expired);
     }
-    if now.since(tried.deferred_since) >= policy.give_up_after {
+    // The other side has deferred nothing where it was a worker's end that nobody found for days.
+    if !verdict.reason.is_of_the_worker() && now.since(tried.deferred_since) >= policy.give_up_after {
         return ended(Status::Dead, Reason::GaveUp);
     }
     Transition { status: Status::Pending, next_attempt_at, reason: verdict.reason, retries, crashes }
@@ -172,7 +173,7 @@ fn waits(
         };
         return Some((spread(wait, jitter), tried.retries));
     }
-    if matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost) {
+    if verdict.reason.is_of_the_worker() {
         // Says nothing about the other side, and most of what a lost one had claimed had not begun: again at once.
         return Some((Duration::ZERO, tried.retries));
     }
@@ -271,6 +272,15 @@ mod tests {
         let tried = Tried { deferred_since: NOW.minus(Duration::from_secs(86_401)), ..tried() };
         let next = decide(tried, &Verdict::channel_trouble(Reason::Unreachable, ""));
         assert_eq!((next.status, next.reason), (Status::Dead, Reason::GaveUp));
+    }
+
+    #[test]
+    fn a_worker_whose_end_nobody_found_for_days_makes_nobody_give_up() {
+        let tried = Tried { deferred_since: NOW.minus(Duration::from_secs(900_000)), ..tried() };
+        for reason in [Reason::WorkerDied, Reason::WorkerLost] {
+            let next = decide(tried, &Verdict::new(Outcome::Unknown, reason, ""));
+            assert_eq!((next.status, next.next_attempt_at), (Status::Pending, NOW));
+        }
     }
 
     #[test]

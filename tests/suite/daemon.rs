@@ -184,6 +184,31 @@ fn a_reload_takes_what_can_be_used_and_keeps_the_old_where_it_cannot() {
 }
 
 #[test]
+fn what_was_under_way_at_a_reload_is_tried_again_when_it_is_due_and_not_a_minute_later() {
+    let sandbox = sandbox("");
+    let (begun, go_on) = (sandbox.path().join("begun"), sandbox.path().join("go-on"));
+    let fails_once = format!(
+        "[ -e {0} ] && exit 0; touch {0}; until [ -e {1} ]; do sleep 0.05; done; exit 75",
+        begun.display(),
+        go_on.display()
+    );
+    let config = format!("{}retry = \"1s\"\n{}", running("run", &fails_once), running("quick", "exit 0"));
+    sandbox.configure(&config);
+    let daemon = Daemon::start(&sandbox);
+    let id = enqueue(&sandbox, "run");
+    until("the attempt begins", || begun.exists());
+    daemon.signal("-HUP");
+    until("reloaded", || log(&sandbox).contains("reloaded"));
+    // Who sends from now on has looked at both channels when this is sent.
+    let quick = enqueue(&sandbox, "quick");
+    until("sent by the next run", || status_of(&sandbox, &quick) == "sent");
+    std::fs::write(&go_on, "").expect("let it go on");
+    until("sent at the second attempt", || status_of(&sandbox, &id) == "sent");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+#[test]
 fn a_reload_that_waits_for_a_command_keeps_nobody_who_sends_waiting_and_no_signal() {
     let sandbox = sandbox(&running("run", "exit 0"));
     let (asked, go_on) = (sandbox.path().join("asked"), sandbox.path().join("go-on"));

@@ -11,7 +11,7 @@ use super::counters::Counters;
 use super::failure::no_room;
 use super::sql::sql;
 use super::{Sqlite, enqueue, set_back, trouble, windows};
-use crate::model::{Breaker, Reason, Status, Timestamp};
+use crate::model::{Breaker, Status, Timestamp};
 use crate::store::{Exchange, Exchanged, GiveBack, Portion, Result, Settlement, Taken};
 
 /// The breakers that this round has read, as they were (if that could be read) and as they are.
@@ -150,6 +150,8 @@ fn settle(
 ) -> rusqlite::Result<bool> {
     let Settlement { verdict, transition, .. } = settlement;
     let settled_at = transition.status.is_final().then_some(settlement.ended_at);
+    // Patience begins with what the other side has had before it.
+    let tried_at = (!verdict.reason.is_of_the_worker()).then_some(settlement.started_at);
     let changed = update.execute(params![
         settlement.id,
         settlement.attempt,
@@ -160,10 +162,10 @@ fn settle(
         settled_at,
         transition.retries,
         transition.crashes,
-        settlement.started_at,
+        tried_at,
     ])?;
     if changed == 0 {
-        if matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost) {
+        if verdict.reason.is_of_the_worker() {
             // Another heir was first. What counts as evidence is what the worker itself may yet say.
             return Ok(false);
         }

@@ -147,6 +147,23 @@ fn what_was_deferred_before_the_clock_was_set_back_is_given_up_after_as_long_as_
 }
 
 #[test]
+fn what_nobody_could_finish_for_days_is_tried_for_as_long_as_anything_else() {
+    for end in [End::Begun, End::Lost] {
+        let (rig, week) = (Rig::new(), Duration::from_secs(7 * 86_400));
+        let down = Scripted::answering(Verdict::channel_trouble(Reason::Unreachable, "refused"));
+        rig.enqueue("a", 1);
+        claim_and_die(&rig, 1, end);
+        rig.pass_time(week);
+        let tally = rig.pass(vec![lane("a", &down)]);
+        assert_eq!((tally.orphans, tally.total.deferred, tally.total.dead), (1, 1, 0));
+        rig.pass_time(Duration::from_secs(86_399));
+        assert_eq!(rig.pass(vec![lane("a", &down)]).total.deferred, 1);
+        rig.pass_time(Duration::from_secs(3_600));
+        assert_eq!(rig.pass(vec![lane("a", &down)]).total.dead, 1);
+    }
+}
+
+#[test]
 fn a_limit_is_used_up_exactly_and_the_rest_is_left_pending() {
     let mut rig = Rig::new();
     rig.budget = Budget { limit: Some(25), max_time: None };

@@ -257,7 +257,7 @@ impl Model {
         if !row.is_leased(settlement.attempt, settlement.lease_token) {
             let late = row.tried.iter_mut().find(|attempt| attempt.number == settlement.attempt);
             // What a second heir says of the same death is none.
-            let heir = matches!(verdict.reason, Reason::WorkerDied | Reason::WorkerLost);
+            let heir = verdict.reason.is_of_the_worker();
             if let Some(attempt) = late.filter(|_| !heir) {
                 let words = format!("{} {} {}", verdict.outcome, verdict.reason, verdict.detail);
                 attempt.late.get_or_insert(words.trim_end().into());
@@ -280,7 +280,9 @@ impl Model {
         (row.shown.retries, row.shown.crashes) = (transition.retries, transition.crashes);
         let first =
             row.deferred_since.map_or(settlement.started_at, |first| first.min(settlement.started_at));
-        row.deferred_since = (transition.status == Status::Pending).then_some(first);
+        // A worker's end defers nothing.
+        let first = if verdict.reason.is_of_the_worker() { row.deferred_since } else { Some(first) };
+        row.deferred_since = first.filter(|_| transition.status == Status::Pending);
         let channel = self.channels.get_mut(&settlement.channel).expect("known");
         channel.touched(self.now);
         channel.breaker.record(verdict, self.now, jitter);
