@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn while_a_write_hangs_nothing_more_begins() {
-        let options = Options { timeout: Duration::from_millis(50), ..Options::new("/nowhere") };
+        let options = Options { timeout: Duration::from_millis(500), ..Options::new("/nowhere") };
         let file = File::new("archive", &options).unwrap();
         let came_to = |verdict: Verdict| (verdict.outcome, verdict.scope);
         let (done, disk) = std::sync::mpsc::channel::<()>();
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(came_to(file.in_time(|_| Ok("again".into())).await), (Outcome::Sent, Scope::Notification));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_has_little_time_left_is_not_begun_for_nobody_would_see_its_end() {
         let options = Options { timeout: Duration::from_millis(500), ..Options::new("/nowhere") };
         let file = File::new("archive", &options).unwrap();
