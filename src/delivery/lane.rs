@@ -50,6 +50,10 @@ const ENOUGH: usize = 32;
 /// holds the channel, or serves it too would wait for all of it.
 const IN_HAND: Duration = Duration::from_secs(5);
 
+/// A channel that met no trouble for so long, and then does, is news. In one that lasts attempts are pauses apart, and a
+/// notification that meets it again and again while others get through comes as often.
+const NEWS: Duration = Duration::from_secs(3_600);
+
 /// A pass does not wait longer than this for one rate: in a crontab the next pass comes sooner.
 const RATE_PATIENCE: Duration = Duration::from_secs(61);
 
@@ -87,8 +91,8 @@ pub(super) struct LaneState {
     begins_at: Instant,
     /// When the store last gave something.
     given_at: Instant,
-    /// Whether the log has told of its trouble.
-    pub(super) trouble_told: bool,
+    /// When it met trouble last.
+    troubled_at: Option<Instant>,
     /// Whether it has met trouble that the store has yet to hear of; nothing begins until then.
     pub(super) stopped: bool,
 }
@@ -115,7 +119,7 @@ impl LaneState {
             dated: Timestamp::default(),
             begins_at: now,
             given_at: now,
-            trouble_told: false,
+            troubled_at: None,
             stopped: false,
         }
     }
@@ -248,6 +252,12 @@ impl LaneState {
     /// Whether it asks within the time that it would wait for who rings.
     pub(super) fn looks_soon(&self, now: Instant) -> bool {
         self.look_at <= now + BREATH
+    }
+
+    /// Meets trouble; says whether that is known: the log has told of it.
+    pub(super) fn meets_trouble(&mut self, now: Instant) -> bool {
+        let before = self.troubled_at.replace(now);
+        before.is_some_and(|before| now.saturating_duration_since(before) < NEWS)
     }
 
     /// Whether the channel's trouble kept the last claim back; every result may have changed that.

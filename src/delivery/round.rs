@@ -189,7 +189,7 @@ impl Conductor {
         }
         let mut told = false;
         if let (Some(lane), Scope::Channel) = (origin.lane(), settlement.verdict.scope) {
-            told = std::mem::replace(&mut self.lanes[lane].trouble_told, true);
+            told = self.lanes[lane].meets_trouble(now);
         }
         let level = record::level(settlement, told);
         record::attempt(level, settlement, took, &self.worker_name, "attempt");
