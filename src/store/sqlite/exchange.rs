@@ -20,7 +20,7 @@ pub(super) type Breakers = BTreeMap<String, (Option<Breaker>, Breaker)>;
 impl Sqlite {
     /// The exchange by itself.
     pub(super) fn exchange_alone(&mut self, exchange: &Exchange) -> Result<Exchanged> {
-        let begun = Cell::new(Instant::now());
+        let begun = Begun::asked();
         let work = |connection: &Connection| self.exchange_in(connection, exchange, &begun, |_, _| Ok(()));
         // Who claims wants more; and what is under way must find what was set aside for it.
         let room = (exchange.claim.is_empty() && exchange.outstanding == 0).then_some(&self.room);
@@ -37,7 +37,7 @@ impl Sqlite {
         portions: &[Portion],
         exchange: &Exchange,
     ) -> Result<(Vec<Taken>, Exchanged)> {
-        let begun = Cell::new(Instant::now());
+        let begun = Begun::asked();
         let mut accepting = Duration::ZERO;
         let (taken, answer) = self.write("enqueue, and write results to", |connection| {
             let mut taken = Vec::new();
@@ -57,37 +57,51 @@ impl Sqlite {
         Ok((taken, Exchanged { held: answer.held.saturating_sub(accepting), ..answer }))
     }
 
-    /// Does it in the transaction that is open; `begun` is when it began.
+    /// Does it in the transaction that is open, and notes when that has begun.
     fn exchange_in(
         &self,
         connection: &Connection,
         exchange: &Exchange,
-        begun: &Cell<Instant>,
+        begun: &Begun,
         accept: impl FnOnce(&mut [Opening<'_>], &mut Counters) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<Exchanged> {
-        begun.set(Instant::now());
-        let answer = self::exchange(connection, exchange, self.worker_name(exchange.worker), accept)?;
+        begun.at.set(Instant::now());
+        let mut breakers = Breakers::new();
+        set_back::heed(connection, exchange, begun.asked.elapsed(), &mut breakers)?;
+        let worker = self.worker_name(exchange.worker);
+        let answer = self::exchange(connection, exchange, (worker, breakers), accept)?;
         self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
         Ok(answer)
     }
 
-    fn timed(&self, answer: Exchanged, begun: &Cell<Instant>) -> Exchanged {
-        Exchanged { held: begun.get().elapsed(), company: self.line.had_company(), ..answer }
+    fn timed(&self, answer: Exchanged, begun: &Begun) -> Exchanged {
+        Exchanged { held: begun.at.get().elapsed(), company: self.line.had_company(), ..answer }
     }
 }
 
-/// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number; `accept` is called
-/// when the claims have looked what waits, and before they take it.
+/// When an exchange was asked for, and when the transaction began that does it.
+struct Begun {
+    asked: Instant,
+    at: Cell<Instant>,
+}
+
+impl Begun {
+    fn asked() -> Self {
+        let now = Instant::now();
+        Self { asked: now, at: Cell::new(now) }
+    }
+}
+
+/// Does all of it in the transaction that is open. `worker` is the name to be kept beside the number, `breakers` are those
+/// that have been read already; `accept` is called when the claims have looked what waits, and before they take it.
 fn exchange(
     connection: &Connection,
     exchange: &Exchange,
-    worker: Option<&str>,
+    (worker, mut breakers): (Option<&str>, Breakers),
     accept: impl FnOnce(&mut [Opening<'_>], &mut Counters) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<Exchanged> {
     let mut counters = Counters::at(exchange.now);
-    let mut breakers = Breakers::new();
     let mut answer = Exchanged::default();
-    set_back::heed(connection, exchange, &mut breakers)?;
     // Before the results are written: with them goes the moment of the claim.
     windows::ended(connection, exchange)?;
     answer.settled = settle_all(connection, exchange, &mut breakers, &mut counters)?;

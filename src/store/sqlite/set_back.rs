@@ -3,6 +3,8 @@
 //! Otherwise a retry in half a minute would wait for half a minute and a day. What a user asked for by the clock
 //! (`not_before`, `expires_at`) stays where it is.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::exchange::Breakers;
@@ -11,12 +13,15 @@ use super::{trouble, windows};
 use crate::model::Timestamp;
 use crate::store::Exchange;
 
-/// Sees to every channel of a round, before anything else is done with it.
+/// Sees to every channel of a round, before anything else is done with it. It was asked for `waited` ago, at the moment that
+/// it names: behind a large batch it may have waited for longer than those who came after it.
 pub(super) fn heed(
     connection: &Connection,
     exchange: &Exchange,
+    waited: Duration,
     breakers: &mut Breakers,
 ) -> rusqlite::Result<()> {
+    let now = exchange.now.plus(Duration::from_secs(waited.as_secs()));
     let settled = exchange.settle.iter().map(|settlement| settlement.channel.as_str());
     let unused = exchange.give_back.iter().map(|unused| unused.channel.as_str());
     let claimed = exchange.claim.iter().map(|claim| claim.channel.as_str());
@@ -24,7 +29,7 @@ pub(super) fn heed(
     for channel in settled.chain(unused).chain(claimed) {
         // Results of one channel come in long runs; one that is looked at twice is in order the second time.
         if last.replace(channel) != Some(channel) {
-            heed_one(connection, channel, exchange.now, breakers)?;
+            heed_one(connection, channel, now, breakers)?;
         }
     }
     Ok(())
@@ -46,4 +51,37 @@ fn heed_one(
     connection.prepare_cached(sql!("set_back"))?.execute(params![channel, now, seen])?;
     connection.prepare_cached(sql!("set_back_claimed"))?.execute(params![channel, now, seen])?;
     connection.prepare_cached(sql!("channel_set_back"))?.execute(params![channel, now]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Sqlite;
+    use super::*;
+    use crate::model::{Content, NewNotification, RateWindow};
+    use crate::store::{Access, Claim, Writer};
+
+    #[test]
+    fn who_waited_for_long_and_finds_what_others_have_done_since_takes_no_clock_for_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, patience) = (folder.path().join("n.db"), Duration::from_secs(5));
+        let asked = Timestamp(1_800_000_000_000);
+        let later = asked.plus(Duration::from_secs(15));
+        let mut store = Sqlite::open(&path, patience, Access::Create, asked).unwrap();
+        let content = Content { recipient: "a".into(), message: "x".into(), ..Content::default() };
+        let new = NewNotification { channel: "c".into(), content, ..NewNotification::default() };
+        store.enqueue(later, later, &[new]).unwrap();
+        let rates = vec!["2/10s".parse().unwrap()];
+        let claim = Claim { channel: "c".into(), limit: 1, rates, lease: patience, lease_token: 1 };
+        let exchange = |now| Exchange { now, claim: vec![claim.clone()], ..Exchange::default() };
+        assert_eq!(store.exchange(&exchange(later)).unwrap().claims[0].claimed.len(), 1);
+        let counted = |waited| {
+            heed(&store.connection, &exchange(asked), Duration::from_secs(waited), &mut Breakers::new())
+                .unwrap();
+            let windows = windows::of_channel(&store.connection, "c", later).unwrap();
+            windows.iter().map(|(_, window): &(_, RateWindow)| window.entries()[0].0).collect::<Vec<_>>()
+        };
+        let as_it_was = counted(14);
+        assert!(as_it_was[0] > later);
+        assert_eq!(counted(0), [as_it_was[0].minus(Duration::from_secs(15))], "a clock that was set back");
+    }
 }

@@ -5,6 +5,7 @@ mod failing;
 mod meanwhile;
 mod rated;
 mod rig;
+mod stories;
 mod telling;
 mod trouble;
 
