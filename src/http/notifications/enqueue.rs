@@ -59,19 +59,19 @@ pub(in crate::http) async fn enqueue(
     let key = key(request.headers())?;
     app.pending.admit(&app.readers).await?;
     let (bytes, room) = body::read(&app, request).await?;
-    let mut rows = rows::read(form, &bytes)?;
-    drop(bytes);
+    let is_large = !room.is_small();
+    let mut rows = aside(is_large, move || rows::read(form, &bytes)).await?;
     if let Some(key) = key {
         rows.guard(&key)?;
     }
     let single = rows.single;
     let now = app.now();
-    let (new, copies) = accept(&app, now, rows.rows).await?;
+    let (new, copies) = accept(&app, now, rows.rows, is_large).await?;
     let many = !single || new.len() > 1;
     let window = app.rules().key_window();
     let portion = Portion { new, key_expires_at: now.plus(window), batch: many.then(|| SOURCE.to_owned()) };
     let taken = match copies {
-        None if room.is_small() => {
+        None if !is_large => {
             let taken = app.writer.enqueue(portion).await?;
             drop(room);
             taken
@@ -177,16 +177,38 @@ impl Rows {
 
 /// Checks every row, and makes notifications of them, with the memory that was set aside for what goes to more than one.
 async fn accept(
-    app: &App,
+    app: &Arc<App>,
     now: Timestamp,
     rows: Vec<(String, Row)>,
+    is_large: bool,
 ) -> Result<(Vec<NewNotification>, Option<Room>), Problem> {
-    let users = users(app, &rows).await?;
-    let (rows, copies) = check(app, now, &users, rows)?;
+    let (users, same) = (users(app, &rows).await?, Arc::clone(app));
+    let (rows, copies) = aside(is_large, move || check(&same, now, &users, rows)).await?;
     let room = app.budget.copies(copies).await?;
-    let mut new = Vec::with_capacity(rows.iter().map(NewRow::len).sum());
-    new.extend(rows.into_iter().flatten());
-    Ok((new, room))
+    let make = move || {
+        let mut new = Vec::with_capacity(rows.iter().map(NewRow::len).sum());
+        new.extend(rows.into_iter().flatten());
+        Ok(new)
+    };
+    Ok((aside(is_large || room.is_some(), make).await?, room))
+}
+
+/// Does what takes long for a large body where it holds up nobody else's request.
+async fn aside<T: Send + 'static>(
+    is_large: bool,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if !is_large {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The daemon has ended meanwhile.
+            Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE)),
+        },
+    }
 }
 
 /// The rows, and how many bytes more than they hold what is made of them will hold.
@@ -251,4 +273,19 @@ async fn users(app: &App, rows: &[(String, Row)]) -> Result<HashMap<String, Stri
         Ok::<_, crate::store::Error>(known)
     });
     Ok(found.await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::current;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_long_is_done_where_nobody_else_is_answered() {
+        let here = current().id();
+        let done_on = |is_large| aside(is_large, || Ok(current().id()));
+        assert!(done_on(false).await.is_ok_and(|on| on == here));
+        assert!(done_on(true).await.is_ok_and(|on| on != here));
+    }
 }
