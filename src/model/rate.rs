@@ -114,7 +114,8 @@ impl RateWindow {
         Self { rate, taken: entries.into() }
     }
 
-    /// What must be kept: pairs of (end of slice, attempts), at most about two hundred.
+    /// What must be kept: pairs of (end of slice, attempts), at most about two hundred, and those of the time by which
+    /// moments are dated ahead.
     #[must_use]
     pub fn entries(&self) -> Vec<(Timestamp, u32)> {
         self.taken.iter().copied().collect()
