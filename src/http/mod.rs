@@ -75,8 +75,7 @@ use writer::Writer;
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::http";
 
-/// The most threads that answer requests: beyond it they would only wait for the one that writes. There are half as many as
-/// cores: the others write, read and send, and one that is woken where no core is free finds that another has answered.
+/// The most threads that answer requests: beyond it they would only wait for the one that writes.
 const THREADS: usize = 4;
 
 /// What the configuration says of rows and of the store.
@@ -180,8 +179,7 @@ impl Server {
     /// # Errors
     /// When it cannot listen where it should, or the system gives no thread.
     pub fn start(parts: Parts) -> Result<Self, Error> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = (cores / 2).clamp(1, THREADS);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("http")
