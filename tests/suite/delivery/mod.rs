@@ -219,9 +219,11 @@ fn draining_finishes_what_is_under_way_and_abandons_it_after_the_bound() {
     });
     rig.enqueue("a", 40);
     let tally = rig.pass(vec![lane("a", &channel)]);
-    assert_eq!((tally.total.sent, tally.total.deferred), (2, 2));
-    let unknown = channel.ids().into_iter().find(|id| id % 2 == 0).unwrap();
-    let attempts = rig.store().attempts(unknown).unwrap();
+    // How many have begun when it is told depends on who had his turn first.
+    let (hanging, done): (Vec<_>, Vec<_>) = channel.ids().into_iter().partition(|id| id % 2 == 0);
+    assert_eq!((tally.total.sent, tally.total.deferred), (done.len() as u64, hanging.len() as u64));
+    assert!((2..20).contains(&hanging.len()), "{hanging:?}");
+    let attempts = rig.store().attempts(hanging[0]).unwrap();
     assert_eq!((attempts[0].outcome, attempts[0].reason), (Some(Outcome::Unknown), Some(Reason::NoAnswer)));
     assert_eq!(rig.store().counts().unwrap().of(Status::Sending), 0);
 }
@@ -269,7 +271,8 @@ async fn see_surplus_given_back(watch: &dyn Store) {
 
 #[test]
 fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
+    rig.hangs_after = Duration::from_secs(86_400);
     let (channel, _gate) = getting_slow(2_000);
     rig.enqueue("a", 4_000);
     let mut store = rig.store();
