@@ -39,6 +39,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Role};
 use crate::delivery;
 use crate::http::{Handed, Metrics, Server};
+use crate::secret;
 use crate::store::{self, Access, ErrorKind, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
@@ -70,7 +71,9 @@ pub fn run(config: Config, handed: Handed, reload: Reload) -> Result<(), Error> 
         // One that never began is told by whoever started it alone.
         daemon.conduct(reload).await.inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
     });
-    // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled.
+    // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled. Nor is one that
+    // reads a configuration, and a command that it asked would be left to run for ever.
+    secret::end_commands();
     runtime.shutdown_background();
     outcome
 }

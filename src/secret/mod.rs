@@ -2,22 +2,20 @@
 //!
 //! What is done with a secret is the caller's; nothing here logs, shows or keeps one.
 
+mod command;
 pub mod token;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
+pub use command::end_all as end_commands;
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::zeroize::Zeroizing;
 pub use secrecy::{ExposeSecret, SecretString};
-
-use crate::clock;
 
 /// Where a secret comes from. Its `Debug` shows the place, never the value.
 #[derive(Debug, Clone)]
@@ -37,9 +35,6 @@ const LIMIT: usize = 64 * 1024;
 
 /// How long a program may take.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
-
-/// How often a running program is looked at.
-const COMMAND_POLL: Duration = Duration::from_millis(5);
 
 /// The variable in which systemd names the directory of credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -84,7 +79,7 @@ impl Source {
         let bytes = match self {
             Self::Inline(secret) => return Ok(Zeroizing::new(secret.expose_secret().to_owned())),
             Self::File(path) => read_file(path)?,
-            Self::Command(argv) => read_command(argv, COMMAND_TIME)?,
+            Self::Command(argv) => command::read(argv, COMMAND_TIME)?,
             Self::Credential(name) => read_file(&credential(name)?)?,
         };
         if bytes.len() > LIMIT {
@@ -141,62 +136,6 @@ fn check_mode(path: &Path, file: &File) -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-fn read_command(argv: &[String], time: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let Some((program, args)) = argv.split_first() else { return Err(Error::NoCommand) };
-    let spawned = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        // A group of its own, so that all of it can be ended.
-        .process_group(0)
-        .spawn();
-    let mut child = spawned.map_err(|source| Error::Spawn { program: program.clone(), source })?;
-    let ended = watch(&mut child, time);
-    if !matches!(ended, Ok(Ended::Exited(..))) {
-        // Not waited for yet, so the number is still its own.
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-        let _ = child.wait();
-    }
-    match ended {
-        Ok(Ended::Exited(status, bytes)) if status.success() => Ok(bytes),
-        Ok(Ended::Exited(status, _)) => Err(Error::Failed { program: program.clone(), status }),
-        Ok(Ended::TooLong) => Err(Error::TooLong(format!("the command `{program}`"))),
-        Ok(Ended::TooSlow) => Err(Error::TooSlow { program: program.clone(), seconds: time.as_secs() }),
-        Err(source) => Err(Error::Spawn { program: program.clone(), source }),
-    }
-}
-
-enum Ended {
-    Exited(ExitStatus, Zeroizing<Vec<u8>>),
-    TooLong,
-    TooSlow,
-}
-
-/// Takes what the program prints until it exits. Does not wait for the end of its output: something that
-/// it left running in the background may keep that open for ever.
-fn watch(child: &mut Child, time: Duration) -> io::Result<Ended> {
-    let mut stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    rustix::fs::fcntl_setfl(&stdout, OFlags::NONBLOCK)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
-    let deadline = clock::since_boot() + time;
-    loop {
-        let exited = child.try_wait()?;
-        let room = (LIMIT + 1 - bytes.len()) as u64;
-        match (&mut stdout).take(room).read_to_end(&mut bytes) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            _ if bytes.len() > LIMIT => return Ok(Ended::TooLong),
-            _ => {}
-        }
-        if let Some(status) = exited {
-            return Ok(Ended::Exited(status, bytes));
-        }
-        if clock::since_boot() >= deadline {
-            return Ok(Ended::TooSlow);
-        }
-        std::thread::sleep(COMMAND_POLL);
-    }
 }
 
 /// A secret that cannot be read. Never holds the value.
@@ -273,9 +212,12 @@ pub enum Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+    use crate::clock;
 
     fn file(dir: &tempfile::TempDir, content: &[u8], mode: u32) -> PathBuf {
         let path = dir.path().join("secret");
@@ -362,7 +304,7 @@ mod tests {
         assert!(read(&Source::Command(vec!["/nonexistent".into()])).unwrap_err().contains("No such file"));
         assert!(read(&Source::Command(vec![])).unwrap_err().contains("is empty"));
         let hangs = ["sh", "-c", "sleep 60 & echo hunter2; wait"].map(str::to_owned);
-        let error = read_command(&hangs, Duration::from_millis(50)).unwrap_err().to_string();
+        let error = command::read(&hangs, Duration::from_millis(50)).unwrap_err().to_string();
         assert!(error.contains("was ended") && !error.contains("hunter2"), "{error}");
     }
 

@@ -215,7 +215,8 @@ fn what_was_under_way_at_a_reload_is_tried_again_when_it_is_due_and_not_a_minute
 fn a_reload_that_waits_for_a_command_keeps_nobody_who_sends_waiting_and_no_signal() {
     let sandbox = sandbox(&running("run", "exit 0"));
     let (asked, go_on) = (sandbox.path().join("asked"), sandbox.path().join("go-on"));
-    let slow = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", asked.display(), go_on.display());
+    let slow =
+        format!("echo $$ > {}; until [ -e {} ]; do sleep 0.05; done", asked.display(), go_on.display());
     let secret = format!(
         "{}[channels.hook]\nkind = \"webhook\"\nurl_command = [\"/bin/sh\", \"-c\", '{slow}; echo http://127.0.0.1:9/']\n",
         running("run", "exit 0")
@@ -242,10 +243,15 @@ fn a_reload_that_waits_for_a_command_keeps_nobody_who_sends_waiting_and_no_signa
     [&asked, &go_on].iter().for_each(|file| std::fs::remove_file(file).expect("once more"));
     sandbox.configure(&secret);
     daemon.signal("-HUP");
-    until("the command runs again", || asked.exists());
+    let number = || std::fs::read_to_string(&asked).ok().and_then(|number| number.trim().parse::<u32>().ok());
+    until("the command runs again", || number().is_some());
     daemon.signal("-TERM");
     assert_eq!(daemon.ended(), Some(0));
     assert!(!log(&sandbox).contains("reload refused"), "it has waited: {}", log(&sandbox));
+    let command = number().expect("it was there");
+    let line = std::path::PathBuf::from(format!("/proc/{command}/cmdline"));
+    // Killed, and not yet waited for, it is empty.
+    until("the command is ended", || std::fs::read(&line).map_or(true, |line| line.is_empty()));
 }
 
 #[test]
