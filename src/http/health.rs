@@ -31,7 +31,7 @@ const FULL: &str = "the disk of the store is full";
 /// For how long the sending loop may give no sign of life: three of those that it owes.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// `GET /healthz`: it lives, and its threads answer. Whether it can work is another question.
+/// `GET /healthz`: it lives, and answers. Whether it can work is another question.
 #[utoipa::path(
     get, path = "/healthz", operation_id = "live", tag = "store", security(()),
     responses((status = 200, description = "The process lives", body = String, content_type = "text/plain"))

@@ -1,6 +1,6 @@
 //! The HTTP side: what is accepted, and answered, over TCP and a Unix socket.
 //!
-//! Owns its connections, its requests and its threads: a runtime of its own, so that a flood of requests never
+//! Owns its connections, its requests and its threads: those that answer, so that a flood of requests never
 //! stands in the way of the sender; a few that read. What all requests write waits for the store's thread, and becomes one
 //! transaction (group commit). Deliberately knows no channel, no configuration and no delivery: what a row needs
 //! of them comes as [`Rules`].
@@ -37,6 +37,7 @@ mod serve;
 mod settling;
 mod status;
 mod taking;
+mod threads;
 mod unread;
 mod writer;
 
@@ -45,7 +46,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -70,13 +70,11 @@ use health::Looked;
 use history::History;
 use pending::Pending;
 use readers::Readers;
+use threads::Threads;
 use writer::Writer;
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::http";
-
-/// The most threads that answer requests: beyond it they would only wait for the one that writes.
-const THREADS: usize = 4;
 
 /// What the configuration says of rows and of the store.
 pub trait Rules: Send + Sync {
@@ -115,8 +113,8 @@ pub struct Parts {
 
 /// The HTTP side, at work.
 pub struct Server {
-    /// `None` when it has been stopped.
-    runtime: Option<Runtime>,
+    /// Cut off, with all that they have under way, when this is dropped.
+    _threads: Threads,
     app: Arc<App>,
     tracker: TaskTracker,
     address: Option<SocketAddr>,
@@ -179,24 +177,12 @@ impl Server {
     /// # Errors
     /// When it cannot listen where it should, or the system gives no thread.
     pub fn start(parts: Parts) -> Result<Self, Error> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("http")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::system("start the threads of http", error))?;
-        match Self::set_up(&runtime, parts) {
-            Ok((app, tracker, address)) => Ok(Self { runtime: Some(runtime), app, tracker, address }),
-            Err(error) => {
-                // Dropped here, it would wait, which nobody may who answers or sends.
-                runtime.shutdown_background();
-                Err(error)
-            }
-        }
+        let threads = Threads::start().map_err(|error| Error::system("start the threads of http", error))?;
+        let (app, tracker, address) = Self::set_up(&threads, parts)?;
+        Ok(Self { _threads: threads, app, tracker, address })
     }
 
-    fn set_up(runtime: &Runtime, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
+    fn set_up(threads: &Threads, parts: Parts) -> Result<(Arc<App>, TaskTracker, Option<SocketAddr>), Error> {
         let Parts { options, handed, store, readers, watcher, rules, metrics, cache } = parts;
         let store_id = watcher.identity()?.store_id;
         let readers =
@@ -212,7 +198,7 @@ impl Server {
         let tracker = TaskTracker::new();
         let (readers, rules) = (Arc::new(readers), Arc::new(Current::new(rules)));
         let answers = {
-            let _inside = runtime.enter();
+            let _inside = threads.enter();
             answers::cached(&readers, &rules, &store_id, cache.as_ref())
         };
         let app = Arc::new(App {
@@ -232,12 +218,12 @@ impl Server {
             options,
         });
         let address = {
-            let _inside = runtime.enter();
-            serve::start(&app, handed, &tracker)?
+            let _inside = threads.enter();
+            serve::start(&app, handed, &tracker, threads.seats())?
         };
-        runtime.spawn(history::keep(Arc::clone(&app)));
+        threads.first().spawn(history::keep(Arc::clone(&app)));
         if let Some(address) = address {
-            runtime.spawn(access::warn(Arc::clone(&app), address));
+            threads.first().spawn(access::warn(Arc::clone(&app), address));
         }
         Ok((app, tracker, address))
     }
@@ -254,22 +240,11 @@ impl Server {
     }
 
     /// Takes no more connections, and ends when what was asked has been answered, after `bound` at the latest.
-    pub async fn stop(mut self, bound: Duration) {
+    pub async fn stop(self, bound: Duration) {
         self.app.stopping.cancel();
         self.tracker.close();
         if tokio::time::timeout(bound, self.tracker.wait()).await.is_err() {
             log::warn!(target: LOG_TARGET, connections = self.tracker.len(); "cut off, the time to end is over");
-        }
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
         }
     }
 }

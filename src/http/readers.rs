@@ -1,6 +1,7 @@
 //! The connections that are read on: never behind a write. What may take long is read by threads of their own, never by
 //! those that answer; what costs microseconds is read where it is asked for, because to hand it over costs more.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -12,6 +13,14 @@ type Call = Box<dyn FnOnce(&dyn Store) + Send>;
 
 /// How many calls may wait; beyond it the callers wait.
 const QUEUE: usize = 256;
+
+/// How many threads have looked yet.
+static LOOKING: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The connection that this thread tries first: what that one has read is in this processor's caches.
+    static OWN: usize = LOOKING.fetch_add(1, Ordering::Relaxed);
+}
 
 /// The way to the connections.
 pub(super) struct Readers {
@@ -72,7 +81,9 @@ impl Readers {
         &self,
         call: impl FnOnce(&dyn Reader) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        for store in &*self.stores {
+        let own = OWN.with(|own| *own) % self.stores.len();
+        let (before, from_own) = self.stores.split_at(own);
+        for store in from_own.iter().chain(before) {
             match store.try_lock() {
                 Ok(store) => return Ok(call(&**store)),
                 // A call that panicked has changed nothing: it could only read.

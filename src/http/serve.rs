@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::access::{Call, Credentials, Peer};
 use super::listen::{self, Socket};
 use super::taking::Taking;
+use super::threads::Seats;
 use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router, unread};
 
 /// At the end, how long what is asked just then is heard yet.
@@ -43,6 +44,7 @@ struct Serving {
     router: Router,
     room: Arc<Semaphore>,
     tracker: TaskTracker,
+    seats: Seats,
     stopping: CancellationToken,
 }
 
@@ -51,6 +53,7 @@ pub(super) fn start(
     app: &Arc<App>,
     handed: Handed,
     tracker: &TaskTracker,
+    seats: Seats,
 ) -> Result<Option<SocketAddr>, Error> {
     let (tcp, unix) = match handed.is_empty() {
         true => own(&app.options)?,
@@ -61,6 +64,7 @@ pub(super) fn start(
         router: router::router(app),
         room: Arc::new(Semaphore::new(app.options.max_connections)),
         tracker: tracker.clone(),
+        seats,
         stopping: app.stopping.clone(),
     });
     for listener in tcp {
@@ -125,21 +129,35 @@ impl Serving {
     fn tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, room: OwnedSemaphorePermit) {
         // Answers are small, and none is to wait for another.
         let _ = stream.set_nodelay(true);
-        let serving = Arc::clone(self);
-        self.tracker.spawn(async move {
-            serving.converse(stream, Peer::Address(address)).await;
-            drop(room);
-        });
+        let stream = stream.into_std();
+        self.seat(room, move || Ok((TcpStream::from_std(stream?)?, Peer::Address(address))));
     }
 
     fn unix(self: &Arc<Self>, stream: UnixStream, room: OwnedSemaphorePermit) {
-        let serving = Arc::clone(self);
-        self.tracker.spawn(async move {
-            if let Ok(peer) = stream.peer_cred() {
-                serving.converse(stream, Peer::User(Credentials { uid: peer.uid(), gid: peer.gid() })).await;
-            }
-            drop(room);
+        let stream = stream.into_std();
+        self.seat(room, move || {
+            let stream = UnixStream::from_std(stream?)?;
+            let peer = stream.peer_cred()?;
+            Ok((stream, Peer::User(Credentials { uid: peer.uid(), gid: peer.gid() })))
         });
+    }
+
+    /// Has one of the threads converse on what `adopt` makes its own.
+    fn seat<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: &Arc<Self>,
+        room: OwnedSemaphorePermit,
+        adopt: impl FnOnce() -> io::Result<(S, Peer)> + Send + 'static,
+    ) {
+        let (serving, seat) = (Arc::clone(self), self.seats.take());
+        let runtime = seat.runtime().clone();
+        let conversation = async move {
+            match adopt() {
+                Ok((stream, peer)) => serving.converse(stream, peer).await,
+                Err(error) => log::debug!(target: LOG_TARGET, "take a connection: {error}"),
+            }
+            drop((room, seat));
+        };
+        self.tracker.spawn_on(conversation, &runtime);
     }
 
     /// Answers one request after another until either side has enough.

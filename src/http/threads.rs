@@ -1,0 +1,136 @@
+//! The threads that answer. Each has a runtime of its own, and connections of its own, from the first byte to the last.
+//!
+//! In one runtime of several threads, whatever becomes ready may be taken by any of them, and each wakes another one to help:
+//! where there is little to do, that costs more than the answer. A connection stays with its thread; a new one goes
+//! to the thread that has the fewest.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::{Builder, EnterGuard, Handle};
+use tokio_util::sync::CancellationToken;
+
+/// The most of them: beyond it they would only wait for the one that writes.
+const MOST: usize = 4;
+
+/// The threads; they end when this is dropped, and what they have under way is cut off.
+pub(super) struct Threads {
+    all: Arc<[Thread]>,
+    end: CancellationToken,
+}
+
+struct Thread {
+    runtime: Handle,
+    connections: AtomicUsize,
+}
+
+impl Threads {
+    /// Starts as many as there are processors.
+    pub(super) fn start() -> io::Result<Self> {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        let end = CancellationToken::new();
+        // Ends those that have begun, if there is no more.
+        let guard = end.clone().drop_guard();
+        let all = (0..count).map(|_| Thread::start(end.clone())).collect::<io::Result<_>>()?;
+        Ok(Self { all, end: guard.disarm() })
+    }
+
+    /// The one that does what belongs to no connection.
+    pub(super) fn first(&self) -> &Handle {
+        &self.all[0].runtime
+    }
+
+    /// What is made from now on, as a listener or a task, is the first one's.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.first().enter()
+    }
+
+    pub(super) fn seats(&self) -> Seats {
+        Seats(Arc::clone(&self.all))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+impl Thread {
+    fn start(end: CancellationToken) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().thread_name("http-aside").build()?;
+        let thread = Self { runtime: runtime.handle().clone(), connections: AtomicUsize::new(0) };
+        std::thread::Builder::new().name("http".into()).spawn(move || {
+            runtime.block_on(end.cancelled());
+            // A thread of its own that hangs on a dead disk is not waited for.
+            runtime.shutdown_background();
+        })?;
+        Ok(thread)
+    }
+}
+
+/// Where new connections go.
+#[derive(Clone)]
+pub(super) struct Seats(Arc<[Thread]>);
+
+impl Seats {
+    /// A seat at the thread that has the fewest connections.
+    pub(super) fn take(&self) -> Seat {
+        let connections = |number: &usize| self.0[*number].connections.load(Ordering::Relaxed);
+        let number = (0..self.0.len()).min_by_key(connections).unwrap_or(0);
+        self.0[number].connections.fetch_add(1, Ordering::Relaxed);
+        Seat { all: Arc::clone(&self.0), number }
+    }
+}
+
+/// The place of one connection, free again when this is dropped.
+pub(super) struct Seat {
+    all: Arc<[Thread]>,
+    number: usize,
+}
+
+impl Seat {
+    /// The runtime of its thread.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.all[self.number].runtime
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.all[self.number].connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_goes_to_the_thread_that_has_the_fewest() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let thread = || Thread { runtime: runtime.handle().clone(), connections: AtomicUsize::new(0) };
+        let seats = Seats((0..3).map(|_| thread()).collect());
+        let mut taken: Vec<_> = (0..7).map(|_| seats.take()).collect();
+        let numbers = |taken: &[Seat]| taken.iter().map(|seat| seat.number).collect::<Vec<_>>();
+        assert_eq!(numbers(&taken), [0, 1, 2, 0, 1, 2, 0]);
+        // Two of the second thread end.
+        taken.retain(|seat| seat.number != 1);
+        taken.extend((0..3).map(|_| seats.take()));
+        assert_eq!(numbers(&taken), [0, 2, 0, 2, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn they_end_with_what_they_have_under_way() {
+        let threads = Threads::start().unwrap();
+        let (held, gone) = std::sync::mpsc::channel::<()>();
+        let seat = threads.seats().take();
+        seat.runtime().spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(threads);
+        assert!(gone.recv().is_err(), "dropped where it stands");
+    }
+}
