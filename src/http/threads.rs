@@ -5,8 +5,8 @@
 //! to the thread that has the fewest.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use tokio::runtime::{Builder, EnterGuard, Handle};
 use tokio_util::sync::CancellationToken;
@@ -59,14 +59,20 @@ impl Drop for Threads {
 
 impl Thread {
     fn start(end: CancellationToken) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().thread_name("http-aside").build()?;
-        let thread = Self { runtime: runtime.handle().clone(), connections: AtomicUsize::new(0) };
+        let (tell, told) = mpsc::sync_channel(1);
+        // The runtime is made there, and ends there: where others answer or send, none may be dropped.
         std::thread::Builder::new().name("http".into()).spawn(move || {
+            let runtime = match Builder::new_current_thread().enable_all().thread_name("http-aside").build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let _ = tell.send(Ok(runtime.handle().clone()));
             runtime.block_on(end.cancelled());
-            // A thread of its own that hangs on a dead disk is not waited for.
+            // What hangs aside, on a dead disk, is not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(thread)
+        let runtime = told.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, connections: AtomicUsize::new(0) })
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
     #[test]
     fn they_end_with_what_they_have_under_way() {
         let threads = Threads::start().unwrap();
-        let (held, gone) = std::sync::mpsc::channel::<()>();
+        let (held, gone) = mpsc::channel::<()>();
         let seat = threads.seats().take();
         seat.runtime().spawn(async move {
             std::future::pending::<()>().await;
