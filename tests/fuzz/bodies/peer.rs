@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use notifyctl::channel::Envelope;
 use notifyctl::model::{Content, Priority, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// Ends what is said before the other side has spoken again.
 pub const TURN: u8 = 0x1e;
@@ -39,9 +41,37 @@ pub async fn listen() -> (TcpListener, SocketAddr) {
     }
 }
 
+/// Runs `attempt` against a peer that answers with `script`; gives what came of it, and all that the peer was handed
+/// until then, though it may have had no time to hear it. `attempt` hangs up when it has ended.
+pub async fn against<T>(
+    listener: &TcpListener,
+    script: &[u8],
+    attempt: impl Future<Output = T>,
+) -> (T, Vec<u8>) {
+    let (mut heard, ended) = (Vec::new(), Notify::new());
+    let attempt = async {
+        let outcome = attempt.await;
+        ended.notify_one();
+        outcome
+    };
+    let peer = async {
+        // Whoever never connected is not waited for.
+        let over = async {
+            ended.notified().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            () = answer(listener, script, &mut heard) => {}
+            () = over => {}
+        }
+    };
+    let (outcome, ()) = tokio::join!(attempt, peer);
+    (outcome, heard)
+}
+
 /// Answers the first connection with `script`, whatever comes, and closes its own half; then listens on until the
 /// other side is done. What came is left in `heard`.
-pub async fn answer(listener: &TcpListener, script: &[u8], heard: &mut Vec<u8>) {
+async fn answer(listener: &TcpListener, script: &[u8], heard: &mut Vec<u8>) {
     let Ok((mut stream, _)) = listener.accept().await else { return };
     let _ = stream.set_nodelay(true);
     let mut buffer = vec![0; 1 << 16];

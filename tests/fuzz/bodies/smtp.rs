@@ -5,7 +5,7 @@ use notifyctl::channel::{self, Channel};
 use notifyctl::model::{Outcome, Verdict};
 
 use super::bounded;
-use super::peer::{PIECE, TURN, answer, envelope, listen, run};
+use super::peer::{PIECE, TURN, against, envelope, listen, run};
 
 /// Any bytes as a relay: the verdict is bounded, is `sent` only after a whole message was handed over and a
 /// positive reply came back, and does not depend on the pieces in which the replies arrive.
@@ -45,12 +45,10 @@ fn attempt(script: &[u8]) -> (Verdict, Vec<u8>) {
         options.timeouts = Timeouts::within(std::time::Duration::from_millis(500));
         let channel = Smtp::new("fuzzed", &options).expect("a channel");
         let envelope = envelope("disk full", "The disk is full.\n.\n");
-        let mut heard = Vec::new();
-        let attempt: channel::Attempt<'_> = channel.attempt(&envelope);
-        let verdict = tokio::select! {
-            verdict = attempt => verdict,
-            () = async { answer(&listener, script, &mut heard).await; std::future::pending().await } => unreachable!(),
+        let attempt = async move {
+            let attempt: channel::Attempt<'_> = channel.attempt(&envelope);
+            attempt.await
         };
-        (verdict, heard)
+        against(&listener, script, attempt).await
     })
 }

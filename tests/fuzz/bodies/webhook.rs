@@ -5,7 +5,7 @@ use notifyctl::channel::webhook::{Body, Options, Webhook};
 use notifyctl::model::{Outcome, Verdict};
 use secrecy::SecretString;
 
-use super::peer::{PIECE, TURN, answer, envelope, listen, run};
+use super::peer::{PIECE, TURN, against, envelope, listen, run};
 use super::{bounded, fields};
 
 /// Any bytes as an HTTP reply: the verdict is bounded, and `sent` only after a status of the 200s.
@@ -50,11 +50,7 @@ fn post(script: &[u8], template: Option<&str>, subject: &str, message: &str) -> 
         options.timeout = std::time::Duration::from_millis(500);
         let channel = Webhook::new("fuzzed", &options).ok()?;
         let envelope = envelope(subject, message);
-        let mut heard = Vec::new();
-        let verdict = tokio::select! {
-            verdict = channel.attempt(&envelope) => verdict,
-            () = async { answer(&listener, script, &mut heard).await; std::future::pending().await } => unreachable!(),
-        };
-        Some((verdict, heard))
+        let attempt = async move { channel.attempt(&envelope).await };
+        Some(against(&listener, script, attempt).await)
     })
 }
