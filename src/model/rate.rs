@@ -171,26 +171,27 @@ impl RateWindow {
         }
     }
 
-    /// Counts one attempt no more that was recorded at `taken_at` and, at `now`, has not begun and never will.
-    pub fn give_back(&mut self, taken_at: Timestamp, now: Timestamp) {
-        self.take_out(taken_at, Timestamp(i64::MAX), now);
+    /// Counts one attempt no more that was recorded at `taken_at` and has not begun and never will. `seen` is the latest
+    /// moment at which anybody has looked.
+    pub fn give_back(&mut self, taken_at: Timestamp, seen: Timestamp) {
+        self.take_out(taken_at, Timestamp(i64::MAX), seen);
     }
 
     /// Counts an attempt from its end instead of the moment `taken_at` at which it was recorded, when it took longer than
     /// the margin allows for: the other side may have counted it at any moment in between. Where nobody knows that
-    /// moment, it counts from both.
+    /// moment, it counts from both. `seen` is the latest moment at which anybody has looked.
     pub fn ended(
         &mut self,
         taken_at: Option<Timestamp>,
         (started_at, ended_at): (Timestamp, Timestamp),
-        now: Timestamp,
+        seen: Timestamp,
     ) {
         if ended_at.since(started_at) <= self.rate.window / 100 {
             return;
         }
         let to = self.end_of_slice(ended_at);
         if let Some(taken_at) = taken_at {
-            self.take_out(taken_at, to, now);
+            self.take_out(taken_at, to, seen);
         }
         match self.taken.binary_search_by_key(&to, |(at, _)| *at) {
             Ok(found) => self.taken[found].1 = self.taken[found].1.saturating_add(1),
@@ -200,9 +201,9 @@ impl RateWindow {
 
     /// Takes out one of the first entry behind `taken_at`, if that is no later than `latest`. What was recorded then is in
     /// that entry or in a later one: whoever's it is counts by the later one, and never for too short. What no longer
-    /// counts may be forgotten already; then an entry behind its own slice tells of others alone.
-    fn take_out(&mut self, taken_at: Timestamp, latest: Timestamp, now: Timestamp) {
-        let latest = match taken_at.plus(self.rate.counted_for()) > now {
+    /// counted when last somebody looked may be forgotten already; then an entry behind its own slice tells of others alone.
+    fn take_out(&mut self, taken_at: Timestamp, latest: Timestamp, seen: Timestamp) {
+        let latest = match taken_at.plus(self.rate.counted_for()) > seen {
             true => latest,
             false => latest.min(self.end_of_slice(taken_at)),
         };

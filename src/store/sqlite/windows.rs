@@ -105,9 +105,10 @@ pub(super) fn ended(connection: &Connection, exchange: &Exchange) -> rusqlite::R
         }
         let taken = |one: &&Settlement| claimed_at(connection, params![one.id, one.attempt, one.lease_token]);
         let taken = settlements.iter().map(taken).collect::<rusqlite::Result<Vec<_>>>()?;
+        let seen = last_seen(connection, channel, exchange.now)?;
         change(connection, channel, windows, |window| {
             for (one, taken_at) in settlements.iter().zip(&taken) {
-                window.ended(*taken_at, (one.started_at, one.ended_at), exchange.now);
+                window.ended(*taken_at, (one.started_at, one.ended_at), seen);
             }
         })?;
     }
@@ -122,11 +123,20 @@ pub(super) fn given_back(
 ) -> rusqlite::Result<()> {
     for (channel, claimed) in claims {
         let windows = of_channel(connection, channel, now)?;
+        let seen = last_seen(connection, channel, now)?;
         change(connection, channel, windows, |window| {
-            claimed.iter().for_each(|taken_at| window.give_back(*taken_at, now));
+            claimed.iter().for_each(|taken_at| window.give_back(*taken_at, seen));
         })?;
     }
     Ok(())
+}
+
+/// The latest moment at which anybody may have forgotten what counted no more then: a clock that was set back a little,
+/// or was read before a long wait for the store, shows an earlier one.
+fn last_seen(connection: &Connection, channel: &str, now: Timestamp) -> rusqlite::Result<Timestamp> {
+    let mut query = connection.prepare_cached(sql!("channel_seen"))?;
+    let seen: Option<Timestamp> = query.query_row([channel], |row| row.get(0)).optional()?;
+    Ok(seen.map_or(now, |seen| seen.max(now)))
 }
 
 /// Changes the windows of a channel, and keeps those that became other ones.

@@ -164,6 +164,18 @@ pub fn what_never_began_takes_no_other_ones_place_in_a_rate_when_the_clock_was_s
     sound(&*one.store);
 }
 
+/// By a clock that was set back a little, or that was read before a long wait for the store, it would count yet.
+pub fn what_never_began_takes_no_other_ones_place_in_a_rate_when_its_own_was_forgotten(place: &dyn Place) {
+    let (mut one, mut other) = (hand(place, "one"), hand(place, "other"));
+    enqueue(&mut *one.store, T, &vec![new("a"); 9]);
+    let rates = ["3/10s"];
+    let unused = one.claim_with(at(0), 1, &rates).claimed.remove(0);
+    assert_eq!(other.claim_with(at(11), 1, &rates).claimed.len(), 1);
+    give_back(&mut one, at(10), &unused, true);
+    assert_eq!(other.claim_with(at(11), 9, &rates).claimed.len(), 2, "one of three has been taken");
+    sound(&*one.store);
+}
+
 pub fn a_held_channel_gives_nothing(place: &dyn Place) {
     let mut hand = hand(place, "h");
     enqueue(&mut *hand.store, T, &[new("a")]);

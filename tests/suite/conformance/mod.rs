@@ -147,6 +147,7 @@ macro_rules! every_store {
                 workers_with_different_rates_of_one_channel_count_what_each_other_sends,
                 what_never_began_counts_against_no_rate_of_anybody,
                 what_never_began_takes_no_other_ones_place_in_a_rate_when_the_clock_was_set_back,
+                what_never_began_takes_no_other_ones_place_in_a_rate_when_its_own_was_forgotten,
                 a_held_channel_gives_nothing,
                 a_channel_in_trouble_is_probed_by_one_attempt,
                 a_probe_that_is_given_back_leaves_it_to_another,
