@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::access::{Call, Credentials, Peer};
 use super::listen::{self, Socket};
 use super::taking::Taking;
-use super::threads::Seats;
+use super::threads::{Seat, Seats};
 use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router, unread};
 
 /// At the end, how long what is asked just then is heard yet.
@@ -148,28 +148,32 @@ impl Serving {
         room: OwnedSemaphorePermit,
         adopt: impl FnOnce() -> io::Result<(S, Peer)> + Send + 'static,
     ) {
-        let (serving, seat) = (Arc::clone(self), self.seats.take());
+        let (serving, seat) = (Arc::clone(self), Arc::new(self.seats.take(room)));
         let runtime = seat.runtime().clone();
         let conversation = async move {
             match adopt() {
-                Ok((stream, peer)) => serving.converse(stream, peer).await,
+                Ok((stream, peer)) => serving.converse(stream, peer, seat).await,
                 Err(error) => log::debug!(target: LOG_TARGET, "take a connection: {error}"),
             }
-            drop((room, seat));
         };
         self.tracker.spawn_on(conversation, &runtime);
     }
 
     /// Answers one request after another until either side has enough.
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+        seat: Arc<Seat>,
+    ) {
         let hang_up = CancellationToken::new();
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let (router, hang_up) = (self.router.clone(), hang_up.clone());
+            let (router, seat, hang_up) = (self.router.clone(), Arc::clone(&seat), hang_up.clone());
             async move {
                 let (head, rest) = request.into_parts();
                 let rest = unread::body(&head.headers, rest);
                 let request = Request::from_parts(head, rest);
-                let call = Call { peer, hang_up, caller: OnceLock::new() };
+                let call = Call { peer, seat, hang_up, caller: OnceLock::new() };
                 Ok::<_, std::convert::Infallible>(answer::answer(router, call, request).await)
             }
         });

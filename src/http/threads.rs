@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use tokio::runtime::{Builder, EnterGuard, Handle};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 /// The most of them: beyond it they would only wait for the one that writes.
@@ -20,6 +21,7 @@ pub(super) struct Threads {
     end: CancellationToken,
 }
 
+#[derive(Debug)]
 struct Thread {
     runtime: Handle,
     connections: AtomicUsize,
@@ -81,19 +83,21 @@ impl Thread {
 pub(super) struct Seats(Arc<[Thread]>);
 
 impl Seats {
-    /// A seat at the thread that has the fewest connections.
-    pub(super) fn take(&self) -> Seat {
+    /// A seat at the thread that has the fewest connections, for one that has `room`.
+    pub(super) fn take(&self, room: OwnedSemaphorePermit) -> Seat {
         let connections = |number: &usize| self.0[*number].connections.load(Ordering::Relaxed);
         let number = (0..self.0.len()).min_by_key(connections).unwrap_or(0);
         self.0[number].connections.fetch_add(1, Ordering::Relaxed);
-        Seat { all: Arc::clone(&self.0), number }
+        Seat { all: Arc::clone(&self.0), number, _room: room }
     }
 }
 
-/// The place of one connection, free again when this is dropped.
+/// The place of one connection, at its thread and among all that there may be; free again when this is dropped.
+#[derive(Debug)]
 pub(super) struct Seat {
     all: Arc<[Thread]>,
     number: usize,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Seat {
@@ -111,19 +115,25 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
+
+    fn room() -> OwnedSemaphorePermit {
+        Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap()
+    }
 
     #[test]
     fn a_connection_goes_to_the_thread_that_has_the_fewest() {
         let runtime = Builder::new_current_thread().build().unwrap();
         let thread = || Thread { runtime: runtime.handle().clone(), connections: AtomicUsize::new(0) };
         let seats = Seats((0..3).map(|_| thread()).collect());
-        let mut taken: Vec<_> = (0..7).map(|_| seats.take()).collect();
+        let mut taken: Vec<_> = (0..7).map(|_| seats.take(room())).collect();
         let numbers = |taken: &[Seat]| taken.iter().map(|seat| seat.number).collect::<Vec<_>>();
         assert_eq!(numbers(&taken), [0, 1, 2, 0, 1, 2, 0]);
         // Two of the second thread end.
         taken.retain(|seat| seat.number != 1);
-        taken.extend((0..3).map(|_| seats.take()));
+        taken.extend((0..3).map(|_| seats.take(room())));
         assert_eq!(numbers(&taken), [0, 2, 0, 2, 0, 1, 1, 1]);
     }
 
@@ -131,7 +141,7 @@ mod tests {
     fn they_end_with_what_they_have_under_way() {
         let threads = Threads::start().unwrap();
         let (held, gone) = mpsc::channel::<()>();
-        let seat = threads.seats().take();
+        let seat = threads.seats().take(room());
         seat.runtime().spawn(async move {
             std::future::pending::<()>().await;
             drop(held);

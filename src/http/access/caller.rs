@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::local::Credentials;
 use crate::http::App;
 use crate::http::problem::{Problem, defect};
+use crate::http::threads::Seat;
 use crate::model::token::Scopes;
 use crate::store::Token;
 
@@ -19,6 +20,8 @@ use crate::store::Token;
 pub(in crate::http) struct Call {
     /// Whom the connection comes from.
     pub(in crate::http) peer: Peer,
+    /// Its place, kept for as long as anything goes on with it: a WebSocket outlives the requests.
+    pub(in crate::http) seat: Arc<Seat>,
     /// Ends the connection at once, where an answer that goes on is not taken.
     pub(in crate::http) hang_up: CancellationToken,
     /// Who asks, once that is known.

@@ -206,10 +206,11 @@ pub(in crate::http) async fn watch(
             .read_buffer_size(websocket::MESSAGE)
             .write_buffer_size(websocket::BUFFER)
             .max_write_buffer_size(4 * websocket::BUFFER);
+        let seat = Arc::clone(&call.seat);
         return Ok(upgrade.on_upgrade(move |socket| {
             tracker.track_future(async move {
                 websocket::tell(socket, course, ready, stopping, refused).await;
-                drop(room);
+                drop((room, seat));
             })
         }));
     }

@@ -1,6 +1,7 @@
 //! What a published WebSocket client, curl and a poller are told of what other processes do.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -256,6 +257,39 @@ fn nothing_is_taken_and_nonsense_is_answered() {
     let gap = Watcher::websocket(&ground, "?after=99-99", &[]);
     gap.ready();
     assert_eq!(gap.json()["type"], "gap");
+}
+
+#[test]
+fn a_websocket_is_one_of_the_connections_that_there_may_be() {
+    let ground = Ground::accepting("max_connections = 1\nloopback_without_token = true");
+    let connect = || {
+        let stream = TcpStream::connect(ground.daemon.address()).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+        stream
+    };
+    let mut socket = connect();
+    let upgrade = "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    socket.write_all(upgrade.as_bytes()).expect("ask");
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte).expect("an answer");
+        head.extend(byte);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    // What it is told first: it watches.
+    socket.read_exact(&mut byte).expect("a frame");
+
+    let mut next = connect();
+    next.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("ask");
+    next.set_read_timeout(Some(Duration::from_millis(500))).expect("set the patience");
+    let answer = next.read(&mut [0; 16]).map_err(|error| error.kind());
+    assert_eq!(answer, Err(ErrorKind::WouldBlock), "there was a place although it was taken");
+    next.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+    drop(socket);
+    let mut answer = [0; 13];
+    next.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 ");
 }
 
 #[test]
