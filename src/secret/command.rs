@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -16,6 +16,9 @@ use crate::clock;
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// How many times at the end it is looked whether one is still about to start: for a second.
+const PATIENCE: u32 = 200;
+
 /// The programs that run: while one is here, nobody has waited for it, and the number is still its own. None once all were
 /// ended, and then no other begins.
 ///
@@ -27,11 +30,22 @@ fn running() -> MutexGuard<'static, Option<Vec<Pid>>> {
 }
 
 /// Ends all programs that are asked for a secret, with what they have started; for a process that is about to end, as no other
-/// one begins in it.
+/// one begins in it. One whose start hangs, on a disk that is dead, is not waited for.
 pub fn end_all() {
-    for group in running().take().into_iter().flatten() {
-        // Gone already, or not: nothing is left to be done about it.
-        let _ = kill_process_group(group, Signal::KILL);
+    for _ in 0..PATIENCE {
+        let groups = match RUNNING.try_lock() {
+            Ok(mut running) => running.take(),
+            Err(TryLockError::Poisoned(running)) => running.into_inner().take(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(POLL);
+                continue;
+            }
+        };
+        for group in groups.into_iter().flatten() {
+            // Gone already, or not: nothing is left to be done about it.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        return;
     }
 }
 
@@ -98,8 +112,10 @@ impl Drop for Running {
         }
         let mut running = running();
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.wait();
         self.forget(&mut running);
+        // What hangs in the kernel may take long to be gone: nobody else waits for that.
+        drop(running);
+        let _ = self.child.wait();
     }
 }
 
