@@ -219,7 +219,10 @@ impl Override {
                 _ => return Err(format!("`{}` is set, and is no table", self.path[..=depth].join("."))),
             }
         }
-        let last = existing(table, last)?.unwrap_or_else(|| last.clone());
+        // What a program is handed is a variable itself, and its letters matter.
+        let is_variable = matches!(tables, [table, _, key] if table == "channels" && key == "env");
+        let meant = if is_variable { None } else { existing(table, last)? };
+        let last = meant.unwrap_or_else(|| last.clone());
         // Replaces the key too, and with it its place.
         table.remove(last.as_str());
         table.insert(Spanned::new(span, DeString::from(last)), self.value());
@@ -240,6 +243,9 @@ impl Override {
 
 /// The key that a variable's name means: shells allow it neither lower case nor a hyphen.
 fn existing(table: &DeTable<'_>, name: &str) -> Result<Option<String>, String> {
+    if table.contains_key(name) {
+        return Ok(Some(name.to_owned()));
+    }
     let plain = |key: &str| key.to_ascii_lowercase().replace(['-', '.'], "_");
     let mut meant = table.keys().map(|key| key.get_ref().as_ref()).filter(|key| plain(key) == plain(name));
     match (meant.next(), meant.next()) {
