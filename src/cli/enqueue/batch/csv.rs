@@ -220,13 +220,13 @@ impl Record {
 
 /// What each column holds, or everything that is wrong with their names.
 fn columns(record: &Record) -> Result<Vec<Column>, String> {
-    if is_a_row(record) {
-        let names = Field::ALL.map(Field::name).join(", ");
+    let (is_single, names) = (record.cells().count() == 1, Field::ALL.map(Field::name).join(", "));
+    if is_a_row(record, is_single) {
         return Err(format!("row: names no field; is the line with the names missing? There are {names}"));
     }
     let (mut columns, mut wrong) = (Vec::new(), Vec::new());
     let mut seen: Vec<&str> = Vec::new();
-    for cell in record.cells() {
+    for (number, cell) in (1..).zip(record.cells()) {
         let Ok(name) = std::str::from_utf8(cell).map(str::trim) else {
             wrong.push("row: a name is not UTF-8".to_owned());
             continue;
@@ -239,10 +239,12 @@ fn columns(record: &Record) -> Result<Vec<Column>, String> {
             Some(header) => columns.push(Column::Header(header.to_owned())),
             None => match Field::of(name) {
                 Ok(field) => columns.push(Column::Field(field)),
-                Err(_) if name.contains([';', '\t']) => {
+                Err(_) if is_single && name.contains([';', '\t']) => {
                     wrong.push("row: fields are separated by commas".to_owned());
                 }
-                Err(problem) => wrong.push(problem.to_string()),
+                Err(problem) if Field::is_near(name) => wrong.push(problem.to_string()),
+                // It may say whom something is told, and what.
+                Err(_) => wrong.push(format!("row: column {number} names no field; there are {names}")),
             },
         }
     }
@@ -251,11 +253,11 @@ fn columns(record: &Record) -> Result<Vec<Column>, String> {
 
 /// Whether it looks like the first row of a file that names no fields: then nothing of it is repeated, for it may say
 /// whom something is told, and what.
-fn is_a_row(record: &Record) -> bool {
+fn is_a_row(record: &Record, is_single: bool) -> bool {
     let is_name = |cell: &[u8]| {
         std::str::from_utf8(cell).is_ok_and(|name| {
             let name = name.trim();
-            name.starts_with("header.") || Field::is_near(name) || name.contains([';', '\t'])
+            name.starts_with("header.") || Field::is_near(name) || is_single && name.contains([';', '\t'])
         })
     };
     !record.cells().any(is_name)
@@ -355,6 +357,12 @@ mod tests {
             assert!(said.starts_with(
                 "line 1: row: names no field; is the line with the names missing? There are channel, "
             ));
+            assert!(!said.contains("joan") && !said.contains("secret"), "{said}");
+        }
+        for row in
+            ["joan@example.org,\"secret; really\"\n", "joan@example.org,to\n", "joan@example.org;secret\n"]
+        {
+            let said = open(row.as_bytes(), 5_000).err().unwrap().to_string();
             assert!(!said.contains("joan") && !said.contains("secret"), "{said}");
         }
         let torn = open(b"joan@example.org,\xff\n", 5_000).err().unwrap().to_string();
