@@ -358,16 +358,16 @@ impl Scene<'_> {
     }
 
     fn foot(&self) -> Line<'static> {
-        match (&self.view.mode, &self.view.message) {
-            (Mode::Filter, _) => Line::from(vec![
+        match (&self.view.mode, &self.view.blind, &self.view.message) {
+            (Mode::Filter, ..) => Line::from(vec![
                 self.span(Paint::Title, "/"),
                 Span::raw(format!("{}▏", one_line(&self.view.filter))),
                 self.span(Paint::Dim, "  Enter keeps it, Esc shows all"),
             ]),
-            (Mode::Confirm(act), _) => Line::from(self.span(Paint::Warn, format!("{} y/n", question(act)))),
-            _ if let Some(why) = &self.view.blind => Line::from(self.span(Paint::Bad, why.clone())),
-            (_, Some(Ok(said))) => Line::from(self.span(Paint::Good, said.clone())),
-            (_, Some(Err(why))) => Line::from(self.span(Paint::Bad, why.clone())),
+            (Mode::Confirm(act), ..) => Line::from(self.span(Paint::Warn, format!("{} y/n", question(act)))),
+            (_, Some(why), _) => Line::from(self.span(Paint::Bad, why.clone())),
+            (_, _, Some(Ok(said))) => Line::from(self.span(Paint::Good, said.clone())),
+            (_, _, Some(Err(why))) => Line::from(self.span(Paint::Bad, why.clone())),
             _ => Line::from(self.span(
                 Paint::Dim,
                 "? help  q quit  ↑↓ select  Tab pane  h hold  r release  R requeue  / filter",

@@ -129,14 +129,16 @@ pub(super) fn unpack(bytes: &[u8], count: i64) -> Option<Vec<Entry>> {
 impl Unpacked<'_> {
     fn next(&mut self) -> Option<Entry> {
         let tag = self.byte()?;
+        if let Some(status) = named(SETTLED, tag) {
+            return Some(Entry::Settled { id: self.id()?, number: self.small()?, status });
+        }
+        if let Some(kind) = named(STEERED, tag) {
+            return Some(Entry::Steered { id: self.id()?, kind });
+        }
         Some(match tag {
             CLAIMED => Entry::Claimed { id: self.id()?, number: self.small()? },
             GIVEN_BACK => Entry::GivenBack { id: self.id()?, number: self.small()? },
             NOTED => Entry::Noted { id: self.id()? },
-            _ if let Some(status) = named(SETTLED, tag) => {
-                Entry::Settled { id: self.id()?, number: self.small()?, status }
-            }
-            _ if let Some(kind) = named(STEERED, tag) => Entry::Steered { id: self.id()?, kind },
             _ => {
                 let kind = named(CHANNEL, tag)?;
                 let (channel, reason, detail) = (self.text()?, self.text()?, self.text()?);
