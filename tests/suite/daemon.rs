@@ -78,7 +78,7 @@ fn a_manager_that_stops_reading_holds_up_nothing_and_hears_later_that_it_is_read
 }
 
 /// Ends with the test, however that ends.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -92,7 +92,7 @@ impl Drop for Killed {
 fn its_watchdog_is_fed_while_somebody_else_writes_for_longer_than_it_waits() {
     let sandbox = sandbox(&format!("busy_timeout = \"1s\"\n{}", running("run", "exit 0")));
     let daemon = Daemon::start(&sandbox);
-    let id = sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "--in", "1s", "hello"]);
+    let id = sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "--in", "5s", "hello"]);
     let lock = rusqlite::Connection::open(sandbox.db()).expect("open");
     lock.execute_batch("BEGIN IMMEDIATE").expect("somebody's batch");
     let began = std::time::Instant::now();
@@ -110,13 +110,17 @@ fn its_watchdog_is_fed_while_somebody_else_writes_for_longer_than_it_waits() {
 #[test]
 fn a_signal_ends_it_when_what_is_under_way_has_ended_and_the_rest_goes_back() {
     let sandbox = sandbox("");
-    let begun = sandbox.path().join("begun");
-    sandbox.configure(&running("run", &format!("touch {}; sleep 1", begun.display())));
+    let (begun, go_on) = (sandbox.path().join("begun"), sandbox.path().join("go-on"));
+    let slow = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), go_on.display());
+    sandbox.configure(&format!("[daemon]\ndrain = \"10m\"\n{}", running("run", &slow)));
     let daemon = Daemon::start(&sandbox);
     let (first, second) = (enqueue(&sandbox, "run"), enqueue(&sandbox, "run"));
     until("the first attempt begins", || begun.exists());
     daemon.signal("-TERM");
     daemon.hears("STOPPING=1");
+    until("the second one is given back", || status_of(&sandbox, &second) == "pending");
+    assert_eq!(status_of(&sandbox, &first), "sending");
+    std::fs::write(&go_on, "").expect("let it go on");
     assert_eq!(daemon.ended(), Some(0));
     assert_eq!([&first, &second].map(|id| status_of(&sandbox, id)), ["sent", "pending"]);
 }

@@ -11,7 +11,7 @@ use notifyctl::model::{Attachment, Outcome, Reason, Scope, Verdict};
 use tempfile::TempDir;
 
 use crate::support::Sandbox;
-use crate::support::channels::{attempt, build, envelope, runtime, short, wait_until};
+use crate::support::channels::{attempt, attempt_by_steps, build, envelope, runtime, short, wait_until};
 
 /// A shell script in a folder of its own.
 struct Script {
@@ -33,8 +33,18 @@ impl Script {
     /// Tries to run it. A thread of another test may be between fork and exec and still hold the script
     /// open for writing (ETXTBSY); notifyctl itself answers that with another attempt.
     fn run(&self, envelope: &Envelope) -> Verdict {
+        Self::free(|| attempt(&Options::Exec(self.options.clone()), envelope))
+    }
+
+    /// The same, by a clock that stands still but for these steps; the first is made when it has written who it is.
+    fn run_by_steps(&self, steps: &[Duration]) -> Verdict {
+        let (options, pids) = (Options::Exec(self.options.clone()), self.path("pids"));
+        Self::free(|| attempt_by_steps(&options, &envelope("x"), &pids, steps))
+    }
+
+    fn free(attempt: impl Fn() -> Verdict) -> Verdict {
         loop {
-            let verdict = attempt(&Options::Exec(self.options.clone()), envelope);
+            let verdict = attempt();
             if !verdict.detail.contains("Text file busy") {
                 return verdict;
             }
@@ -156,13 +166,19 @@ fn a_missing_program_is_the_channels_trouble() {
     assert!(verdict.detail.starts_with("run /nonexistent/pager: No such file"), "{}", verdict.detail);
 }
 
+/// What one that hangs has, and what it has after TERM; nobody waits for it.
+const TIME: Duration = Duration::from_secs(30);
+
+/// A little longer, for a clock of whole milliseconds.
+const PAST: Duration = Duration::from_millis(30_002);
+
 /// A hanging script that writes its own process number and its child's, and the options to run it.
 fn hanging(trap: &str) -> Script {
     let mut script = Script::new(&format!(
         "{trap}\nsleep 600 & echo $$ $! > $1/pids.tmp; mv $1/pids.tmp $1/pids; wait; wait"
     ));
-    script.options.timeout = Duration::from_millis(500);
-    script.options.kill_after = Duration::from_millis(500);
+    script.options.timeout = TIME;
+    script.options.kill_after = TIME;
     script
 }
 
@@ -177,7 +193,7 @@ fn wait_until_gone(pids: &str) {
 #[test]
 fn a_program_that_hangs_is_ended_with_all_it_started() {
     let script = hanging("");
-    let verdict = script.run(&envelope("x"));
+    let verdict = script.run_by_steps(&[PAST]);
     assert_eq!(short(&verdict), (Outcome::Unknown, Reason::NoAnswer));
     assert_eq!(verdict.detail, "not done in time and ended");
     wait_until_gone(&script.read("pids"));
@@ -186,7 +202,7 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
 #[test]
 fn a_program_that_ignores_term_is_killed() {
     let script = hanging("trap '' TERM");
-    let verdict = script.run(&envelope("x"));
+    let verdict = script.run_by_steps(&[PAST, PAST]);
     assert_eq!(short(&verdict), (Outcome::Unknown, Reason::NoAnswer));
     wait_until_gone(&script.read("pids"));
 }
@@ -194,7 +210,7 @@ fn a_program_that_ignores_term_is_killed() {
 #[test]
 fn a_program_that_heeds_term_may_still_say_what_came_of_it() {
     let script = hanging("trap 'echo too slow; exit 75' TERM");
-    let verdict = script.run(&envelope("x"));
+    let verdict = script.run_by_steps(&[PAST]);
     assert_eq!(short(&verdict), (Outcome::Deferred, Reason::TemporaryFailure));
     assert_eq!(verdict.detail, "exit status 75: too slow");
     wait_until_gone(&script.read("pids"));

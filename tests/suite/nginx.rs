@@ -1,8 +1,9 @@
 //! nginx before three daemons on one store, as `etc/nginx/notifyctl.conf` has it.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use notifyctl::model::Id;
 use reqwest::{Client, StatusCode};
 
+use crate::daemon::Killed;
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
 use crate::support::ports::free_port;
@@ -121,15 +123,50 @@ async fn client(client: Client, url: String, token: String, n: usize, answered: 
     ids
 }
 
+/// A curl that asks nginx, and prints what it is answered as it comes, head and all; for half a minute at most.
+fn asking(nginx: &Nginx, path: &str, args: &[&str]) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--insecure", "--include", "--no-buffer", "--http1.1", "--max-time", "30"])
+        .args(args)
+        .arg(nginx.url(path));
+    curl
+}
+
 /// What curl is answered through nginx, head and all.
 fn curl(nginx: &Nginx, path: &str, args: &[&str]) -> String {
-    let output = Command::new("curl")
-        .args(["--silent", "--insecure", "--include", "--no-buffer", "--http1.1", "--max-time", "5"])
-        .args(args)
-        .arg(nginx.url(path))
-        .output()
-        .expect("run curl");
+    let output = asking(nginx, path, args).output().expect("run curl");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Somebody who is told what happens, through nginx; gone when dropped.
+struct Watcher {
+    _curl: Killed,
+    output: ChildStdout,
+    told: Vec<u8>,
+}
+
+impl Watcher {
+    fn start(nginx: &Nginx, args: &[&str]) -> Self {
+        let mut curl = asking(nginx, "/v1/events", args);
+        let mut curl = curl.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("run curl");
+        let output = curl.stdout.take().expect("a pipe");
+        Self { _curl: Killed(curl), output, told: Vec::new() }
+    }
+
+    /// All that it was told until now.
+    fn told(&self) -> String {
+        String::from_utf8_lossy(&self.told).into_owned()
+    }
+
+    /// Waits until it was told this, while the answer goes on.
+    fn hears(&mut self, what: &str) {
+        let mut piece = [0; 4096];
+        while !self.told().contains(what) {
+            let length = self.output.read(&mut piece).expect("read what curl prints");
+            assert!(length > 0, "it was not told {what}: {}", self.told());
+            self.told.extend_from_slice(&piece[..length]);
+        }
+    }
 }
 
 #[test]
@@ -158,16 +195,18 @@ fn events_come_through_nginx_as_they_happen_and_the_numbers_stay_on_this_host() 
         &origin,
     ];
     let stream = ["-H", &*bearer, "-H", &origin, "-H", "Accept: text/event-stream"];
-    // Each is told within its five seconds, so nothing on the way keeps it back.
-    let told = std::thread::scope(|scope| {
-        let watchers = [&upgrade[..], &stream].map(|args| scope.spawn(|| curl(&nginx, "/v1/events", args)));
-        std::thread::sleep(Duration::from_secs(2));
-        sandbox.ok(&["enqueue", "--to", "ann@example.org", "hello"]);
-        watchers.map(|watcher| watcher.join().expect("what it was told"))
+    // Each is told while its answer goes on, so nothing on the way keeps it back.
+    let mut watchers = [&upgrade[..], &stream].map(|args| Watcher::start(&nginx, args));
+    for (watcher, begins) in watchers.iter_mut().zip(["\r\n\r\n", "retry:"]) {
+        watcher.hears(begins);
+    }
+    sandbox.ok(&["enqueue", "--to", "ann@example.org", "hello"]);
+    let told = watchers.map(|mut watcher| {
+        watcher.hears("\"type\":\"enqueued\",\"id\":1,");
+        watcher.told()
     });
     for (told, status) in told.iter().zip(["101 Switching Protocols", "200 OK"]) {
         assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{told}");
-        assert!(told.contains("\"type\":\"enqueued\",\"id\":1,"), "{told}");
     }
     assert!(
         told[0].contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")

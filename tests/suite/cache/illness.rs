@@ -172,9 +172,10 @@ async fn what_is_for_a_moment_is_not_kept_for_longer_when_the_clock_of_redis_is_
     assert!(after > before, "{before} and {after}");
 }
 
+/// Takes the pause: so long that a start of Redis on a busy machine is none.
 #[tokio::test]
 async fn a_redis_that_is_back_is_used_again_after_one_pause() {
-    const PAUSE: Duration = Duration::from_secs(3);
+    const PAUSE: Duration = Duration::from_secs(20);
     let (mut redis, rows) = (RedisServer::start(""), rows());
     let cache = cache(&rows, &Options { pause: PAUSE, ..patient(&redis) });
     until_hit(&cache, &rows, 3).await;
@@ -183,7 +184,7 @@ async fn a_redis_that_is_back_is_used_again_after_one_pause() {
     let begun = Instant::now();
     redis.start_again();
     until("used again", async || cache.works() == Some(true)).await;
-    assert!(begun.elapsed() < PAUSE * 5 / 3, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PAUSE * 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -195,24 +196,26 @@ async fn without_a_cache_every_answer_comes_from_the_store() {
     cache.written();
 }
 
-/// Sixteen readers and a writer while Redis is maltreated: each answer is judged, and timed.
-async fn under_load(redis_options: &Options, maltreat: impl AsyncFnOnce(&Cache<Rows>)) -> Vec<Duration> {
+/// How many read at once under load.
+const READERS: i64 = 16;
+
+/// Readers and a writer while Redis is maltreated: each answer is judged.
+async fn under_load(redis_options: &Options, maltreat: impl AsyncFnOnce(&Cache<Rows>)) {
     let rows = rows();
     let cache = Arc::new(cache(&rows, redis_options));
     let over = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..16)
+    let readers: Vec<_> = (0..READERS)
         .map(|reader| {
             let (cache, rows, over) = (Arc::clone(&cache), rows.clone(), Arc::clone(&over));
             tokio::spawn(async move {
-                let (mut times, mut id) = (Vec::new(), reader);
+                let (mut reads, mut id) = (0, reader);
                 while !over.load(Ordering::Relaxed) {
                     id = id % ROWS + 1;
-                    let asked = Instant::now();
                     ask(&cache, &rows, id).await;
-                    times.push(asked.elapsed());
+                    reads += 1;
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
-                times
+                reads
             })
         })
         .collect();
@@ -231,13 +234,11 @@ async fn under_load(redis_options: &Options, maltreat: impl AsyncFnOnce(&Cache<R
     maltreat(&cache).await;
     over.store(true, Ordering::Relaxed);
     writer.await.expect("the writer ends");
-    let mut times = Vec::new();
+    let mut reads = 0;
     for reader in readers {
-        times.extend(reader.await.expect("every answer is right"));
+        reads += reader.await.expect("every answer is right");
     }
-    times.sort_unstable();
-    assert!(times.len() > 500, "{} reads", times.len());
-    times
+    assert!(reads > 500, "{reads} reads");
 }
 
 /// Hits rise from now on.
@@ -250,8 +251,7 @@ async fn hits_rise(cache: &Cache<Rows>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_answer() {
     let mut redis = RedisServer::start("save 3600 1");
-    let options = options(&redis.url());
-    let times = under_load(&options, async |cache| {
+    under_load(&options(&redis.url()), async |cache| {
         hits_rise(cache).await;
         redis.cli(&["FLUSHALL"]);
         hits_rise(cache).await;
@@ -267,15 +267,17 @@ async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_an
         redis.start_again();
         hits_rise(cache).await;
         redis.signal("-STOP");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(cache.works(), Some(false));
+        let before = cache.counters().expect("counters").now();
+        until("it is seen to hang", async || cache.works() == Some(false)).await;
+        let since = || cache.counters().expect("counters").now().since(&before);
+        until("answers without it", async || since().reads() > 5_000).await;
+        // One answer in a hundred at most met a Redis that hung, and waited for it once.
+        let since = since();
+        assert!(since.timeouts >= 1 && since.timeouts * 100 <= since.reads(), "{since:?}");
         redis.signal("-CONT");
         hits_rise(cache).await;
     })
     .await;
-    // One answer in a hundred at most met a Redis that hung, and waited for it once.
-    let p99 = times[times.len() * 99 / 100];
-    assert!(p99 < options.timeout + Duration::from_millis(100), "p99 {p99:?} of {}", times.len());
 }
 
 #[tokio::test]
@@ -287,14 +289,19 @@ async fn nobody_home_nonsense_and_silence_cost_little_and_change_nothing() {
             .chain([("silence", peer(|_| Vec::new())), ("lies", peer(|asked| b"+OK\r\n".repeat(asked)))])
     {
         let rows = rows();
-        let cache = cache(&rows, &options(&url));
+        let options = options(&url);
+        let cache = cache(&rows, &options);
         let begun = Instant::now();
         for n in 0..200 {
             assert!(!matches!(ask(&cache, &rows, n % ROWS + 1).await, From::Hit(_)), "{what}");
             rows.write(n % ROWS + 1);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert!(begun.elapsed() < Duration::from_secs(3), "{what}: {:?}", begun.elapsed());
+        // No reader had a part in it; and it was asked thrice, and once after each pause.
+        let counted = cache.counters().expect("counters").now();
+        let pauses = begun.elapsed().as_millis() / options.pause.as_millis();
+        assert_eq!((counted.bypassed, counted.reads()), (200, 200), "{what}: {counted:?}");
+        assert!(u128::from(counted.errors) <= 3 + pauses, "{what}: {counted:?} in {pauses} pauses");
     }
 }
 

@@ -99,7 +99,9 @@ pub fn restart(server: &mut MailServer) -> Cell {
     const IN_FLIGHT: usize = 4;
     let batch: String =
         (0..COUNT).map(|n| format!("{{\"to\":\"user{n}@example.org\",\"message\":\"No. {n}\"}}\n")).collect();
-    let keys = format!("tls = \"none\"\nretry = \"1s*5\"\nmax_in_flight = {IN_FLIGHT}\n");
+    // The pass takes seven seconds at least, so that it is under way when the server is stopped.
+    let keys =
+        format!("tls = \"none\"\nretry = \"1s*5\"\nrate = \"40/1s\"\nmax_in_flight = {IN_FLIGHT}\n");
     let (sandbox, pass) = {
         let site = Site::with(server, server.plain, &keys);
         let before = server.arrived().len();
