@@ -100,8 +100,7 @@ pub fn restart(server: &mut MailServer) -> Cell {
     let batch: String =
         (0..COUNT).map(|n| format!("{{\"to\":\"user{n}@example.org\",\"message\":\"No. {n}\"}}\n")).collect();
     // The pass takes seven seconds at least, so that it is under way when the server is stopped.
-    let keys =
-        format!("tls = \"none\"\nretry = \"1s*5\"\nrate = \"40/1s\"\nmax_in_flight = {IN_FLIGHT}\n");
+    let keys = format!("tls = \"none\"\nretry = \"1s*5\"\nrate = \"40/1s\"\nmax_in_flight = {IN_FLIGHT}\n");
     let (sandbox, pass) = {
         let site = Site::with(server, server.plain, &keys);
         let before = server.arrived().len();
