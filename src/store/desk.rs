@@ -127,7 +127,10 @@ impl Desk {
         let round = self.take(now);
         let requests = round.portions.len();
         if let Some(round) = together(store, now, round) {
-            if let Some((exchange, answer)) = round.exchange {
+            // Others may have been waited for: dated before that, it would take the clock for set back.
+            let now = self.clock.now();
+            if let Some((mut exchange, answer)) = round.exchange {
+                exchange.now = now.plus(exchange.lead);
                 let exchanged = store.exchange(&exchange);
                 let _ = answer.send((exchange, exchanged));
             }

@@ -1,12 +1,12 @@
 //! The desk before a real store, whose thread is kept from working until all that is to wait is there.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::model::{Content, Id, NewNotification};
+use crate::model::{Content, Id, NewNotification, Rate};
 use crate::store::{self, Access, Claim, Handle, Options, Reader};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -19,12 +19,16 @@ struct Desks {
 }
 
 async fn start() -> Desks {
+    start_by(Arc::new(SystemClock), Duration::from_millis(200)).await
+}
+
+async fn start_by(clock: Arc<dyn Clock>, busy_timeout: Duration) -> Desks {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("n.db");
     let url = format!("sqlite://{}", path.display()).parse().unwrap();
-    let options = Options { url, busy_timeout: Duration::from_millis(200) };
+    let options = Options { url, busy_timeout };
     let opened = store::open(&options, Access::Create, NOW).unwrap();
-    let (store, _) = Handle::start(opened, Arc::new(SystemClock)).unwrap();
+    let (store, _) = Handle::start(opened, clock).unwrap();
     let worker = store.call(|store| store.register(NOW, "desk").unwrap().id()).await.unwrap();
     Desks { _folder: folder, path, store, worker }
 }
@@ -51,10 +55,14 @@ impl Desks {
 
     /// An exchange that claims all there is, on its way.
     async fn claim(&self) -> oneshot::Receiver<(Exchange, Result<Exchanged>)> {
+        self.claim_by(Vec::new()).await
+    }
+
+    async fn claim_by(&self, rates: Vec<Rate>) -> oneshot::Receiver<(Exchange, Result<Exchanged>)> {
         let claim = Claim {
             channel: "mail".into(),
             limit: 10_000,
-            rates: Vec::new(),
+            rates,
             lease: Duration::from_secs(60),
             lease_token: 1,
         };
@@ -230,4 +238,54 @@ async fn where_too_much_waits_one_more_is_refused_and_the_next_is_taken() {
         answered.await.unwrap().unwrap();
     }
     assert_eq!(desks.store.call(accepted).await.unwrap(), QUEUE as u64 + 1);
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Default)]
+struct Moved {
+    by: AtomicI64,
+    looks: AtomicUsize,
+}
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        self.looks.fetch_add(1, Relaxed);
+        Timestamp(NOW.0 + self.by.load(Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_alone_after_a_long_wait_takes_no_clock_for_set_back() {
+    let clock = Arc::new(Moved::default());
+    let desks = start_by(Arc::clone(&clock) as Arc<dyn Clock>, Duration::from_secs(60)).await;
+    let rates = vec!["1/1h".parse().unwrap()];
+    desks.store.enqueue(portion(1)).await.unwrap().unwrap();
+    assert_eq!(claimed(desks.claim_by(rates.clone()).await.await.unwrap()), 1);
+    let other = rusqlite::Connection::open(&desks.path).unwrap();
+    let window =
+        || -> String { other.query_row("SELECT entries FROM rate_windows", [], |row| row.get(0)).unwrap() };
+    let before = window();
+    let abort =
+        "CREATE TRIGGER t BEFORE INSERT ON notifications BEGIN SELECT RAISE(ABORT, 'on purpose'); END";
+    other.execute_batch(abort).unwrap();
+    // Somebody writes for a quarter of a minute, and leaves what any exchange leaves.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let free = desks.block();
+    let answered = desks.put(portion(1));
+    let exchanged = desks.claim_by(rates).await;
+    let looks = clock.looks.load(Relaxed);
+    drop(free);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while clock.looks.load(Relaxed) == looks {
+        assert!(Instant::now() < deadline, "nobody begins a round");
+        tokio::task::yield_now().await;
+    }
+    clock.by.store(14_000, Relaxed);
+    other.execute("UPDATE channels SET seen_at = ?1", [clock.now().0]).unwrap();
+    other.execute_batch("COMMIT").unwrap();
+    assert!(answered.await.unwrap().is_err());
+    let (exchange, exchanged) = exchanged.await.unwrap();
+    exchanged.unwrap();
+    assert_eq!(window(), before, "no clock was set back");
+    assert_eq!(exchange.now, NOW.plus(Duration::from_secs(14)));
 }

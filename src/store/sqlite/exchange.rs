@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::failure::no_room;
 use super::sql::sql;
 use super::{Sqlite, enqueue, set_back, trouble, windows};
+use crate::clock::since_boot;
 use crate::model::{Breaker, Status, Timestamp};
 use crate::store::{Exchange, Exchanged, GiveBack, Portion, Result, Settlement, Taken};
 
@@ -67,7 +68,7 @@ impl Sqlite {
     ) -> rusqlite::Result<Exchanged> {
         begun.at.set(Instant::now());
         let mut breakers = Breakers::new();
-        set_back::heed(connection, exchange, begun.asked.elapsed(), &mut breakers)?;
+        set_back::heed(connection, exchange, begun.waited(), &mut breakers)?;
         let worker = self.worker_name(exchange.worker);
         let answer = self::exchange(connection, exchange, (worker, breakers), accept)?;
         self.room.keep(&self.path, exchange, &answer).map_err(|error| no_room(&error))?;
@@ -81,14 +82,19 @@ impl Sqlite {
 
 /// When an exchange was asked for, and when the transaction began that does it.
 struct Begun {
-    asked: Instant,
+    /// By a clock that goes on while the machine sleeps, as that goes on by which the others date what they do.
+    asked: Duration,
     at: Cell<Instant>,
 }
 
 impl Begun {
     fn asked() -> Self {
-        let now = Instant::now();
-        Self { asked: now, at: Cell::new(now) }
+        Self { asked: since_boot(), at: Cell::new(Instant::now()) }
+    }
+
+    /// How long ago it was asked for.
+    fn waited(&self) -> Duration {
+        since_boot().saturating_sub(self.asked)
     }
 }
 
