@@ -274,8 +274,14 @@ impl Conductor {
         verdict: Verdict,
     ) -> Settlement {
         let ended_at = self.clock.now();
+        let first = claimed.deferred_since.map_or(started_at, |since| since.min(started_at));
         let tried = Tried {
-            deferred_since: claimed.deferred_since.map_or(started_at, |since| since.min(started_at)),
+            // No attempt begins before it is enqueued, but by a clock that was behind. Where this one does, too, it is the clock
+            // by which it was enqueued that was ahead.
+            deferred_since: match claimed.created_at <= started_at {
+                true => first.max(claimed.created_at),
+                false => first,
+            },
             expires_at: claimed.expires_at,
             retries: claimed.retries,
             crashes: claimed.crashes,

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod failing;
+mod late;
 mod meanwhile;
 mod rated;
 mod rig;
