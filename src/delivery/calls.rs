@@ -71,8 +71,9 @@ impl Conductor {
                 self.committed(*round, exchanged, now);
             }
             Answer::Exchange(round, Err(error)) => {
+                let in_part = round.exchange.outstanding > 0;
                 self.not_committed(*round);
-                return self.bear(error, now);
+                return self.bear(error, in_part, now);
             }
             Answer::Chores(chores, Ok(found)) => {
                 // Most of them write nothing, which shows no room.
@@ -86,15 +87,15 @@ impl Conductor {
             }
             Answer::Chores(chores, Err(error)) => {
                 self.care.failed(chores);
-                return self.bear(error, now);
+                return self.bear(error, false, now);
             }
         }
         Ok(())
     }
 
     /// Bears a call that failed for a while: what was delivered must not be sent again because its
-    /// result could not be written at once.
-    fn bear(&mut self, error: store::Error, now: Instant) -> Result<(), Error> {
+    /// result could not be written at once. `in_part` tells that more results were to come when it was asked for.
+    fn bear(&mut self, error: store::Error, in_part: bool, now: Instant) -> Result<(), Error> {
         let severity = Severity::of(&error);
         let under_way = self.places.under_way() > 0;
         let at_stake = !self.outbox.settle.is_empty() || under_way;
@@ -103,8 +104,8 @@ impl Conductor {
         let patient = daemon || now - trouble.since < self.stop.patience;
         let borne = match severity {
             Severity::Busy => patient,
-            // The room that was set aside is for the results of all of them.
-            Severity::Grave => under_way || patient && (at_stake || daemon),
+            // The room that was set aside is for the results of all of them, and only a call for the last ones takes it.
+            Severity::Grave => under_way || in_part || patient && (at_stake || daemon),
             Severity::Damage => now - trouble.since < self.stop.patience && at_stake,
             Severity::Final => false,
         };
