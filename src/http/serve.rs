@@ -171,7 +171,7 @@ impl Serving {
             let (router, seat, hang_up) = (self.router.clone(), Arc::clone(&seat), hang_up.clone());
             async move {
                 let (head, rest) = request.into_parts();
-                let rest = unread::body(&head.headers, rest);
+                let rest = unread::body(&head.headers, rest, &self.stopping);
                 let request = Request::from_parts(head, rest);
                 let call = Call { peer, seat, hang_up, caller: OnceLock::new() };
                 Ok::<_, std::convert::Infallible>(answer::answer(router, call, request).await)

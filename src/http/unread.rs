@@ -13,6 +13,8 @@ use axum::http::header::EXPECT;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// The most bytes that are passed over; with more of them to come the connection ends.
 const MOST: usize = 64 << 20;
@@ -21,17 +23,24 @@ const MOST: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// How long it may take when the daemon ends: for what is on the way already.
+const LAST: Duration = Duration::from_millis(500);
+
 /// A body whose rest is passed over when it is dropped.
 struct Unread {
     rest: Option<Incoming>,
     /// Whether its sender waits to be told to send it.
     is_held_back: bool,
+    stopping: CancellationToken,
 }
 
-/// The body of a request with these headers.
-pub(super) fn body(headers: &HeaderMap, body: Incoming) -> Body {
+/// The body of a request with these headers; with `stopping` its rest is waited for no more.
+pub(super) fn body(headers: &HeaderMap, body: Incoming, stopping: &CancellationToken) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
     let is_held_back = headers.contains_key(EXPECT);
-    Body::new(Unread { rest: Some(body), is_held_back })
+    Body::new(Unread { rest: Some(body), is_held_back, stopping: stopping.clone() })
 }
 
 impl HttpBody for Unread {
@@ -62,17 +71,66 @@ impl HttpBody for Unread {
 impl Drop for Unread {
     fn drop(&mut self) {
         // Whoever waits to be told to send it shall not be told to, only for it to be passed over.
-        if let Some(rest) = self.rest.take().filter(|body| !self.is_held_back && !body.is_end_stream()) {
-            tokio::spawn(tokio::time::timeout(PATIENCE, pass_over(rest)));
+        if let Some(mut rest) = self.rest.take().filter(|body| !self.is_held_back && !body.is_end_stream()) {
+            let stopping = self.stopping.clone();
+            tokio::spawn(timeout(PATIENCE, async move {
+                if stopping.run_until_cancelled(pass_over(&mut rest)).await.is_none() {
+                    let _ = timeout(LAST, pass_over(&mut rest)).await;
+                }
+            }));
         }
     }
 }
 
-async fn pass_over(mut body: Incoming) {
+async fn pass_over(body: &mut Incoming) {
     let mut left = MOST;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(SILENCE, body.frame()).await {
+    while let Ok(Some(Ok(frame))) = timeout(SILENCE, body.frame()).await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         let Some(rest) = left.checked_sub(bytes) else { return };
         left = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// How long a connection takes to end when the daemon does, after a request was answered whose body comes byte by byte.
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_of_a_refused_body_does_not_hold_up_the_end() {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let stopping = CancellationToken::new();
+        let service = service_fn(|request: Request<Incoming>| {
+            let (head, rest) = request.into_parts();
+            drop(body(&head.headers, rest, &stopping));
+            async { Ok::<_, Infallible>(Response::new(Body::from("there is nothing"))) }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        tokio::pin!(connection);
+        tokio::spawn(async move {
+            let _ =
+                client.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n").await;
+            while client.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        assert!(
+            timeout(Duration::from_secs(3), connection.as_mut()).await.is_err(),
+            "the rest is not passed over"
+        );
+        stopping.cancel();
+        connection.as_mut().graceful_shutdown();
+        let began = Instant::now();
+        let _ = connection.await;
+        assert!(began.elapsed() <= LAST + Duration::from_millis(100), "{:?}", began.elapsed());
     }
 }
