@@ -59,24 +59,23 @@ pub(in crate::http) async fn enqueue(
     let key = key(request.headers())?;
     app.pending.admit(&app.readers).await?;
     let (bytes, room) = body::read(&app, request).await?;
-    let is_large = !room.is_small();
-    let mut rows = aside(is_large, move || rows::read(form, &bytes)).await?;
+    let (mut rows, held) = aside(Held::by(room), move || rows::read(form, &bytes)).await?;
     if let Some(key) = key {
         rows.guard(&key)?;
     }
     let single = rows.single;
     let now = app.now();
-    let (new, copies) = accept(&app, now, rows.rows, is_large).await?;
+    let (new, held) = accept(&app, now, rows.rows, held).await?;
     let many = !single || new.len() > 1;
     let window = app.rules().key_window();
     let portion = Portion { new, key_expires_at: now.plus(window), batch: many.then(|| SOURCE.to_owned()) };
-    let taken = match copies {
-        None if !is_large => {
+    let taken = match held.is_little() {
+        true => {
             let taken = app.writer.enqueue(portion).await?;
-            drop(room);
+            drop(held);
             taken
         }
-        copies => app.writer.enqueue_large(portion, (room, copies)).await?,
+        false => app.writer.enqueue_large(portion, held).await?,
     };
     match taken {
         Taken::Whole { batch, new } if many => {
@@ -175,33 +174,52 @@ impl Rows {
     }
 }
 
-/// Checks every row, and makes notifications of them, with the memory that was set aside for what goes to more than one.
+/// The memory that was set aside for a request.
+struct Held {
+    body: Room,
+    /// For what goes to more than one.
+    copies: Option<Room>,
+}
+
+impl Held {
+    fn by(body: Room) -> Self {
+        Self { body, copies: None }
+    }
+
+    /// Whether what it is for takes no long time either.
+    fn is_little(&self) -> bool {
+        self.body.is_small() && self.copies.is_none()
+    }
+}
+
+/// Checks every row, and makes notifications of them.
 async fn accept(
     app: &Arc<App>,
     now: Timestamp,
     rows: Vec<(String, Row)>,
-    is_large: bool,
-) -> Result<(Vec<NewNotification>, Option<Room>), Problem> {
+    held: Held,
+) -> Result<(Vec<NewNotification>, Held), Problem> {
     let (users, same) = (users(app, &rows).await?, Arc::clone(app));
-    let (rows, copies) = aside(is_large, move || check(&same, now, &users, rows)).await?;
-    let room = app.budget.copies(copies).await?;
+    let ((rows, copies), mut held) = aside(held, move || check(&same, now, &users, rows)).await?;
+    held.copies = app.budget.copies(copies).await?;
     let make = move || {
         let mut new = Vec::with_capacity(rows.iter().map(NewRow::len).sum());
         new.extend(rows.into_iter().flatten());
         Ok(new)
     };
-    Ok((aside(is_large || room.is_some(), make).await?, room))
+    aside(held, make).await
 }
 
-/// Does what takes long for a large body where it holds up nobody else's request.
+/// Does what takes long for a large body where it holds up nobody else's request. What is held for it is given back with what is
+/// done: work that was begun goes on, also where the caller has hung up.
 async fn aside<T: Send + 'static>(
-    is_large: bool,
+    held: Held,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    if !is_large {
-        return work();
+) -> Result<(T, Held), Problem> {
+    if held.is_little() {
+        return Ok((work()?, held));
     }
-    match tokio::task::spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(move || Ok((work()?, held))).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -279,13 +297,46 @@ async fn users(app: &App, rows: &[(String, Row)]) -> Result<HashMap<String, Stri
 mod tests {
     use std::thread::current;
 
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::http::budget::Budget;
+
+    const LARGE: usize = 32 << 20;
+
+    fn budget() -> &'static Budget {
+        Box::leak(Box::new(Budget::new(LARGE)))
+    }
 
     #[tokio::test]
     async fn what_takes_long_is_done_where_nobody_else_is_answered() {
         let here = current().id();
-        let done_on = |is_large| aside(is_large, || Ok(current().id()));
-        assert!(done_on(false).await.is_ok_and(|on| on == here));
-        assert!(done_on(true).await.is_ok_and(|on| on != here));
+        let (little, large) = (Room::default(), budget().large(LARGE).await.unwrap());
+        let done_on = async |room| aside(Held::by(room), || Ok(current().id())).await.map(|(on, _)| on);
+        assert!(done_on(little).await.is_ok_and(|on| on == here));
+        assert!(done_on(large).await.is_ok_and(|on| on != here));
+    }
+
+    #[tokio::test]
+    async fn memory_is_held_as_long_as_it_is_worked_on_also_where_the_caller_hangs_up() {
+        let budget = budget();
+        let (goes_on, blocked) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
+        let room = budget.large(LARGE).await.unwrap();
+        let bytes = vec![0_u8; LARGE];
+        let work = move || {
+            let _ = begins.send(());
+            let _ = blocked.recv();
+            Ok(bytes.len())
+        };
+        let request = tokio::spawn(aside(Held::by(room), work));
+        begun.await.unwrap();
+        request.abort();
+        assert!(request.await.is_err_and(|error| error.is_cancelled()));
+        let next = budget.large(LARGE);
+        tokio::pin!(next);
+        assert!(next.as_mut().now_or_never().is_none(), "the memory is another one's, and worked on yet");
+        drop(goes_on);
+        assert!(next.await.is_ok());
     }
 }
