@@ -13,6 +13,9 @@ use super::App;
 use super::budget::{Budget, Room, SMALL};
 use super::problem::Problem;
 
+/// What one that is announced to be large takes of the memory for small ones, until more has come.
+const FIRST: usize = 8 << 10;
+
 /// How long a whole body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,16 +69,30 @@ pub(super) async fn read(app: &App, request: Request) -> Result<(Bytes, Room), P
     if size > most {
         return Err(too_large(most));
     }
-    let whole = receive(&app.budget, Limited::new(request.into_body(), most), size);
+    let whole = receive(&app.budget, Limited::new(request.into_body(), most), size, first(told, most));
     timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
             .detail(format!("the body did not come within {} seconds", PATIENCE.as_secs())))
     })
 }
 
-/// A body of `size` bytes at most. It takes room for what has come, and a large one's once it is one: whoever announces much and
-/// sends little keeps nobody waiting, and whoever sends slowly no longer than a moment.
-async fn receive(budget: &Budget, mut body: Limited<Body>, size: usize) -> Result<(Bytes, Room), Problem> {
+/// For how many bytes a body takes room when something of it has come: a small one for all of it, since many that each held a part
+/// would wait for each other's; one that tells no size as if it was small.
+fn first(told: Option<usize>, most: usize) -> usize {
+    match told {
+        Some(size) if size > SMALL => FIRST,
+        told => told.unwrap_or(most).min(SMALL),
+    }
+}
+
+/// A body of `size` bytes at most. It takes no room while nothing has come, then that for the `first` ones, and a large one's once
+/// there are more: whoever announces much and sends little keeps nobody waiting, and whoever sends slowly no longer than a moment.
+async fn receive(
+    budget: &Budget,
+    mut body: Limited<Body>,
+    size: usize,
+    first: usize,
+) -> Result<(Bytes, Room), Problem> {
     let (mut whole, mut room) = (BytesMut::new(), Room::default());
     // For its sender alone, and not for room.
     let mut waited = Duration::ZERO;
@@ -93,11 +110,11 @@ async fn receive(budget: &Budget, mut body: Limited<Body>, size: usize) -> Resul
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
                 .detail("the body came slowly, and others waited for the memory that it held"));
         }
-        if length <= SMALL {
-            budget.small(&mut room, length).await?;
-        } else if room.is_small() {
+        if length > first && room.is_small() {
             room = budget.large(size).await?;
             whole.reserve(size.saturating_sub(whole.len()));
+        } else if length > 0 {
+            budget.small(&mut room, first).await?;
         }
         // As most come: at once.
         if whole.is_empty() && body.is_end_stream() {
@@ -148,7 +165,7 @@ mod tests {
         });
         let reads = async move {
             let body = Limited::new(Body::from_stream(pieces), size);
-            let read = receive(budget, body, size).await;
+            let read = receive(budget, body, size, first(Some(size), size)).await;
             read.map(|(whole, _)| whole.len()).map_err(|problem| problem.status())
         };
         (sender, tokio::spawn(reads))
@@ -190,5 +207,38 @@ mod tests {
         drop(sends);
         assert_eq!(read.await.unwrap(), Ok(10));
         assert!(waits.await.unwrap());
+    }
+
+    /// More than there is memory for, each of which comes in two pieces: none holds a part and waits for that of another.
+    #[tokio::test(start_paused = true)]
+    async fn small_bodies_that_come_piece_by_piece_take_turns_however_many_they_are() {
+        let budget = budget();
+        let bodies: Vec<_> = (0..512).map(|_| receiving(budget, SMALL)).collect();
+        for (sends, _) in &bodies {
+            let _ = sends.send(SMALL / 2);
+        }
+        sleep(Duration::from_millis(10)).await;
+        let mut reads = Vec::new();
+        for (sends, read) in bodies {
+            let _ = sends.send(SMALL / 2);
+            reads.push(read);
+        }
+        for (number, read) in reads.into_iter().enumerate() {
+            assert_eq!(read.await.unwrap(), Ok(SMALL), "{number}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_that_are_announced_and_do_not_come_keep_no_small_one_waiting() {
+        let budget = budget();
+        let announced: Vec<_> = (0..300).map(|_| receiving(budget, MIB)).collect();
+        announced.iter().for_each(|(sends, _)| sends.send(1).unwrap());
+        sleep(Duration::from_millis(10)).await;
+        let (sends, read) = receiving(budget, SMALL);
+        let _ = sends.send(SMALL);
+        drop(sends);
+        let began = Instant::now();
+        assert_eq!(read.await.unwrap(), Ok(SMALL));
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }
