@@ -87,15 +87,16 @@ impl Conductor {
             }
             Answer::Chores(chores, Err(error)) => {
                 self.care.failed(chores);
-                return self.bear(error, false, now);
+                let results_came = !self.outbox.settle.is_empty();
+                return self.bear(error, results_came, now);
             }
         }
         Ok(())
     }
 
     /// Bears a call that failed for a while: what was delivered must not be sent again because its
-    /// result could not be written at once. `in_part` tells that more results were to come when it was asked for.
-    fn bear(&mut self, error: store::Error, in_part: bool, now: Instant) -> Result<(), Error> {
+    /// result could not be written at once. `more_follows` tells that it was no call for the last results.
+    fn bear(&mut self, error: store::Error, more_follows: bool, now: Instant) -> Result<(), Error> {
         let severity = Severity::of(&error);
         let under_way = self.places.under_way() > 0;
         let at_stake = !self.outbox.settle.is_empty() || under_way;
@@ -105,7 +106,7 @@ impl Conductor {
         let borne = match severity {
             Severity::Busy => patient,
             // The room that was set aside is for the results of all of them, and only a call for the last ones takes it.
-            Severity::Grave => under_way || in_part || patient && (at_stake || daemon),
+            Severity::Grave => under_way || more_follows || patient && (at_stake || daemon),
             Severity::Damage => now - trouble.since < self.stop.patience && at_stake,
             Severity::Final => false,
         };

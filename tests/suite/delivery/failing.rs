@@ -20,6 +20,8 @@ pub type Script = Box<dyn FnMut(&Exchange) -> Option<ErrorKind> + Send>;
 pub struct Failing {
     pub store: Box<dyn Store>,
     pub fails: Script,
+    /// Says of each time that leases are extended whether it fails, and how.
+    pub extends: Box<dyn FnMut() -> Option<ErrorKind> + Send>,
     /// How many exchanges have failed.
     pub failures: Arc<AtomicUsize>,
     /// Is told of each exchange that is committed, before the engine is.
@@ -32,8 +34,13 @@ impl Failing {
         store: Box<dyn Store>,
         fails: impl FnMut(&Exchange) -> Option<ErrorKind> + Send + 'static,
     ) -> Self {
-        Self { store, fails: Box::new(fails), failures: Arc::default(), committed: Box::new(|_| {}) }
+        let (extends, committed) = (Box::new(|| None), Box::new(|_: &Exchange| {}));
+        Self { store, fails: Box::new(fails), extends, failures: Arc::default(), committed }
     }
+}
+
+fn on_purpose(doing: &'static str, kind: ErrorKind) -> Error {
+    Error { doing, path: "n.db".into(), what: format!("on purpose: {kind:?}"), kind }
 }
 
 impl Writer for Failing {
@@ -46,8 +53,7 @@ impl Writer for Failing {
             }
             Some(kind) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                let what = format!("on purpose: {kind:?}");
-                Err(Error { doing: "write results to", path: "n.db".into(), what, kind })
+                Err(on_purpose("write results to", kind))
             }
         }
     }
@@ -92,7 +98,10 @@ impl Writer for Failing {
     }
 
     fn extend(&mut self, worker: Id, until: Timestamp) -> Result<()> {
-        self.store.extend(worker, until)
+        match (self.extends)() {
+            None => self.store.extend(worker, until),
+            Some(kind) => Err(on_purpose("extend leases in", kind)),
+        }
     }
 
     fn expire(&mut self, now: Timestamp, limit: usize) -> Result<usize> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notifyctl::model::{Reason, Verdict};
-use notifyctl::store::{ErrorKind, Exchange};
+use notifyctl::store::{ErrorKind, Exchange, Writer};
 use tokio::sync::Semaphore;
 
 use super::failing::Failing;
-use super::rig::{Rig, Scripted, lane};
+use super::rig::{Rig, Scripted, frozen, lane, until};
 
 /// The last attempt ends while a write is under way that was asked for before, and did not take the room set aside.
 #[test]
@@ -47,6 +47,51 @@ fn an_answer_that_was_asked_for_while_one_was_under_way_does_not_end_the_pass() 
     let store = Failing::new(rig.store(), fails);
     let tally = rig.run(Box::new(store), vec![lane("a", &channel)]).unwrap();
     assert_eq!((tally.total.sent, channel.ids().len()), (2, 2));
+}
+
+/// The last attempt ends while its lease is being extended, in vain.
+#[test]
+fn a_result_that_comes_while_leases_cannot_be_extended_is_written_before_the_pass_ends() {
+    let mut rig = Rig::new();
+    rig.stop.patience = Duration::from_millis(20);
+    rig.hangs_after = Duration::from_secs(3_600);
+    let gate = Arc::new(Semaphore::new(0));
+    let opens = Arc::clone(&gate);
+    let channel = Scripted::new(move |_| {
+        let gate = Arc::clone(&opens);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Verdict::sent("ok")
+        }
+    });
+    rig.enqueue("a", 1);
+    let mut left = 2;
+    let extends = move || {
+        left -= 1;
+        if left == 0 {
+            gate.add_permits(1);
+            // A slow disk: the last attempt has ended when this fails.
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        (left >= 0).then_some(ErrorKind::Full)
+    };
+    let mut store = Failing { extends: Box::new(extends), ..Failing::new(rig.store(), |_| None) };
+    let worker = store.register(rig.now(), "test:1:1").unwrap();
+    let run = rig.deliver(Box::new(store), worker, vec![lane("a", &channel)]);
+    let tally = frozen(async {
+        let run = tokio::spawn(run);
+        until("it is under way", || channel.ids().len() == 1).await;
+        // A third of the lease.
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let began = Instant::now();
+        while !run.is_finished() {
+            assert!(began.elapsed() < Duration::from_secs(10), "the pass is not over");
+            tokio::time::advance(Duration::from_millis(5)).await;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        run.await.unwrap().unwrap()
+    });
+    assert_eq!((tally.total.sent, channel.ids().len()), (1, 1));
 }
 
 /// A machine without a battery begins with an old clock, and is told the time a minute later.
