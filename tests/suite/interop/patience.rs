@@ -51,11 +51,22 @@ pub fn rate(server: &MailServer) -> Option<Cell> {
         return None;
     }
     let site = Site::with(server, server.ports().limited, "tls = \"none\"\nmax_in_flight = 2\n");
-    let ids: Vec<Id> = (0..12).map(|n| site.enqueue(&format!("user{n}@example.org"))).collect();
-    let passes = site.passes_until_settled(100);
-    let attempts = site.assert_all_sent_without_a_retry(&ids);
-    assert!(passes > 1 && attempts > ids.len(), "the server has refused nothing: {passes}, {attempts}");
+    let (ids, passes) = twelve_too_fast(&site);
+    assert!(passes > 1, "nothing was left to a second pass");
     Some(Cell::because("later", why_put_off(&site, &ids)))
+}
+
+/// Sends twelve, and twelve again where a machine so busy that they were slow enough for the server has got rid of them all:
+/// until it has put some off. Gives those, and how many passes they took.
+fn twelve_too_fast(site: &Site) -> (Vec<Id>, usize) {
+    for _ in 0..10 {
+        let ids: Vec<Id> = (0..12).map(|n| site.enqueue(&format!("user{n}@example.org"))).collect();
+        let passes = site.passes_until_settled(100);
+        if site.assert_all_sent_without_a_retry(&ids) > ids.len() {
+            return (ids, passes);
+        }
+    }
+    panic!("the server has refused nothing")
 }
 
 /// The one reason for which they were put off.
@@ -86,10 +97,7 @@ pub fn crowd(server: &MailServer) -> Option<Cell> {
         return None;
     }
     let site = Site::with(server, server.ports().crowded, "tls = \"none\"\nmax_in_flight = 4\n");
-    let ids: Vec<Id> = (0..12).map(|n| site.enqueue(&format!("user{n}@example.org"))).collect();
-    site.passes_until_settled(100);
-    let attempts = site.assert_all_sent_without_a_retry(&ids);
-    assert!(attempts > ids.len(), "the server has refused nobody");
+    let (ids, _) = twelve_too_fast(&site);
     Some(Cell::because("later", why_put_off(&site, &ids)))
 }
 
