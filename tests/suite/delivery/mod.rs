@@ -656,6 +656,8 @@ fn until_shutdown_it_waits_and_a_wake_up_makes_it_look_at_once() {
 fn whoever_rings_while_it_is_about_to_look_is_not_forgotten() {
     let mut rig = Rig::new();
     rig.until = Until::Shutdown;
+    // All turns together take long where a sync does; each of them has a limit of its own.
+    rig.hangs_after = Duration::from_secs(3_600);
     let rig = &rig;
     let channel = Scripted::accepting();
     runtime().block_on(async {
