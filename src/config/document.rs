@@ -243,9 +243,6 @@ impl Override {
 
 /// The key that a variable's name means: shells allow it neither lower case nor a hyphen.
 fn existing(table: &DeTable<'_>, name: &str) -> Result<Option<String>, String> {
-    if table.contains_key(name) {
-        return Ok(Some(name.to_owned()));
-    }
     let plain = |key: &str| key.to_ascii_lowercase().replace(['-', '.'], "_");
     let mut meant = table.keys().map(|key| key.get_ref().as_ref()).filter(|key| plain(key) == plain(name));
     match (meant.next(), meant.next()) {

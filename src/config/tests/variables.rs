@@ -74,18 +74,6 @@ fn a_variable_for_a_programs_environment_keeps_its_letters() {
 }
 
 #[test]
-fn a_variable_means_the_key_that_is_written_as_it_is_before_any_other() {
-    let relay = |name: &str| format!("[channels.{name}]\nkind = \"smtp\"\nhost = \"a.example.org\"\n");
-    let text = relay("my_relay") + &relay("my-relay");
-    let config = load_with(&text, &[("NOTIFYCTL_CHANNELS__MY_RELAY__HOST", "b.example.org")]).unwrap();
-    let hosts = ["my_relay", "my-relay"].map(|name| match &config.channels[name].options {
-        Options::Smtp(options) => options.host.clone(),
-        _ => panic!("not of kind smtp"),
-    });
-    assert_eq!(hosts, ["b.example.org", "a.example.org"]);
-}
-
-#[test]
 fn a_variable_finds_a_channel_whose_name_no_shell_could_spell() {
     let text = "[channels.My-Relay]\nkind = \"smtp\"\nhost = \"a.example.org\"";
     let config = load_with(text, &[("NOTIFYCTL_CHANNELS__MY_RELAY__HOST", "b.example.org")]).unwrap();
