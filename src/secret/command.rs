@@ -33,15 +33,16 @@ fn running() -> MutexGuard<'static, Option<Vec<Pid>>> {
 /// one begins in it. One whose start hangs, on a disk that is dead, is not waited for.
 pub fn end_all() {
     for _ in 0..PATIENCE {
-        let groups = match RUNNING.try_lock() {
-            Ok(mut running) => running.take(),
-            Err(TryLockError::Poisoned(running)) => running.into_inner().take(),
+        // Locked until all are ended: meanwhile nobody waits for one, and no number becomes another one's.
+        let mut running = match RUNNING.try_lock() {
+            Ok(running) => running,
+            Err(TryLockError::Poisoned(running)) => running.into_inner(),
             Err(TryLockError::WouldBlock) => {
                 std::thread::sleep(POLL);
                 continue;
             }
         };
-        for group in groups.into_iter().flatten() {
+        for group in running.take().into_iter().flatten() {
             // Gone already, or not: nothing is left to be done about it.
             let _ = kill_process_group(group, Signal::KILL);
         }
