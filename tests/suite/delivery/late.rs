@@ -1,12 +1,10 @@
 //! What comes late: an answer of the store, and the right time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use notifyctl::model::{Reason, Verdict};
 use notifyctl::store::{ErrorKind, Exchange, Writer};
-use tokio::sync::Semaphore;
 
 use super::failing::Failing;
 use super::rig::{Rig, Scripted, frozen, lane, until};
@@ -16,18 +14,7 @@ use super::rig::{Rig, Scripted, frozen, lane, until};
 fn an_answer_that_was_asked_for_while_one_was_under_way_does_not_end_the_pass() {
     let mut rig = Rig::new();
     rig.stop.patience = Duration::from_millis(20);
-    let gate = Arc::new(Semaphore::new(0));
-    let (first, opens) = (AtomicBool::new(true), Arc::clone(&gate));
-    let channel = Scripted::new(move |_| {
-        let waits = !first.swap(false, Ordering::Relaxed);
-        let gate = Arc::clone(&opens);
-        async move {
-            if waits {
-                gate.acquire().await.unwrap().forget();
-            }
-            Verdict::sent("ok")
-        }
-    });
+    let (channel, gate) = Scripted::getting_slow(1);
     rig.enqueue("a", 2);
     let partials = AtomicUsize::new(0);
     let mut full = true;
@@ -55,15 +42,7 @@ fn a_result_that_comes_while_leases_cannot_be_extended_is_written_before_the_pas
     let mut rig = Rig::new();
     rig.stop.patience = Duration::from_millis(20);
     rig.hangs_after = Duration::from_secs(3_600);
-    let gate = Arc::new(Semaphore::new(0));
-    let opens = Arc::clone(&gate);
-    let channel = Scripted::new(move |_| {
-        let gate = Arc::clone(&opens);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            Verdict::sent("ok")
-        }
-    });
+    let (channel, gate) = Scripted::getting_slow(0);
     rig.enqueue("a", 1);
     let mut left = 2;
     let extends = move || {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use notifyctl::delivery::{Budget, Error, Lane, Until};
 use notifyctl::model::{Id, NewNotification, OnUnknown, Outcome, Policy, Priority, Reason, Status, Verdict};
 use notifyctl::store::{Claim, Exchange, Selection, Store, Worker};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::support::hand::unused;
 use rig::{Rig, Scripted, frozen, lane, notification, runtime, until};
@@ -255,23 +255,6 @@ fn critical_ones_go_first() {
     assert_eq!(first, critical.into_iter().collect());
 }
 
-/// A channel that accepts `quick` at once, and each further one only once the gate lets it through.
-fn getting_slow(quick: usize) -> (Arc<Scripted>, Arc<Semaphore>) {
-    let (left, gate) = (AtomicUsize::new(quick), Arc::new(Semaphore::new(0)));
-    let opens = Arc::clone(&gate);
-    let channel = Scripted::new(move |_| {
-        let waits = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
-        let gate = Arc::clone(&opens);
-        async move {
-            if waits {
-                gate.acquire().await.unwrap().forget();
-            }
-            Verdict::sent("ok")
-        }
-    });
-    (channel, gate)
-}
-
 /// Lets time go by until no more than what four permits begin soon is in hand.
 async fn see_surplus_given_back(watch: &dyn Store) {
     let in_hand = || watch.counts().unwrap().of(Status::Sending);
@@ -288,7 +271,7 @@ async fn see_surplus_given_back(watch: &dyn Store) {
 fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
     let mut rig = Rig::new();
     rig.hangs_after = Duration::from_secs(86_400);
-    let (channel, _gate) = getting_slow(2_000);
+    let (channel, _gate) = Scripted::getting_slow(2_000);
     rig.enqueue("a", 4_000);
     let mut store = rig.store();
     let worker = store.register(rig.now(), "test:1:1").unwrap();
@@ -308,7 +291,7 @@ fn a_channel_that_gets_slow_keeps_no_more_in_hand_than_it_can_begin_soon() {
 fn what_a_slow_channel_gave_back_goes_out_in_the_same_pass_though_all_that_was_due_had_been_claimed() {
     let mut rig = Rig::new();
     rig.hangs_after = Duration::from_secs(86_400);
-    let (channel, gate) = getting_slow(2_000);
+    let (channel, gate) = Scripted::getting_slow(2_000);
     rig.enqueue("a", 2_100);
     let mut store = rig.store();
     let worker = store.register(rig.now(), "test:1:1").unwrap();
@@ -334,15 +317,7 @@ fn what_a_slow_channel_gave_back_goes_out_in_the_same_pass_though_all_that_was_d
 #[test]
 fn what_waits_for_a_channel_that_is_held_meanwhile_goes_back() {
     let rig = Rig::new();
-    let gate = Arc::new(Semaphore::new(0));
-    let opens = Arc::clone(&gate);
-    let channel = Scripted::new(move |_| {
-        let gate = Arc::clone(&opens);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            Verdict::sent("ok")
-        }
-    });
+    let (channel, gate) = Scripted::getting_slow(0);
     rig.enqueue("a", 50);
     let mut store = rig.store();
     let worker = store.register(rig.now(), "test:1:1").unwrap();

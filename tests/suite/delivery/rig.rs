@@ -11,7 +11,7 @@ use notifyctl::clock::Clock;
 use notifyctl::delivery::{self, Budget, Engine, Error, Lane, Seen, Stop, Tally, Until};
 use notifyctl::model::{Content, Id, NewNotification, OnUnknown, Policy, Status, Timestamp, Verdict};
 use notifyctl::store::{Access, Handle, Options, Store, Worker, open};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// When every test begins.
@@ -250,6 +250,24 @@ impl Scripted {
     /// A channel that accepts all.
     pub fn accepting() -> Arc<Self> {
         Self::answering(Verdict::sent("ok"))
+    }
+
+    /// A channel that accepts `quick` at once, and each further one only once the gate lets it through.
+    pub fn getting_slow(quick: usize) -> (Arc<Self>, Arc<Semaphore>) {
+        let (left, gate) = (AtomicUsize::new(quick), Arc::new(Semaphore::new(0)));
+        let opens = Arc::clone(&gate);
+        let channel = Self::new(move |_| {
+            let waits =
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+            let gate = Arc::clone(&opens);
+            async move {
+                if waits {
+                    gate.acquire().await.expect("it is open").forget();
+                }
+                Verdict::sent("ok")
+            }
+        });
+        (channel, gate)
     }
 
     /// A channel that never answers.
