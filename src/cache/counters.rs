@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Failure;
 
-/// What became of reads since the process began; each read counts once in the first four.
+/// What became of reads since the process began; each read counts once as a hit, a miss, bypassed or shared.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(super) hits: AtomicU64,
+    pub(super) near: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) bypassed: AtomicU64,
     pub(super) shared: AtomicU64,
@@ -21,8 +22,10 @@ pub struct Counters {
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Answered by Redis.
+    /// Answered by Redis, or by what was just found there.
     pub hits: u64,
+    /// Of these, answered by this process without asking Redis again.
+    pub near: u64,
     /// Answered by the store, under a lease.
     pub misses: u64,
     /// Answered by the store, leaving nothing behind: Redis away, behind, or somebody else about to fill.
@@ -57,6 +60,7 @@ impl Counters {
     pub fn now(&self) -> Counted {
         Counted {
             hits: self.hits.load(Relaxed),
+            near: self.near.load(Relaxed),
             misses: self.misses.load(Relaxed),
             bypassed: self.bypassed.load(Relaxed),
             shared: self.shared.load(Relaxed),
@@ -72,9 +76,10 @@ impl Counters {
 impl Counted {
     /// Each by its name.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, u64); 9] {
+    pub fn parts(&self) -> [(&'static str, u64); 10] {
         [
             ("hits", self.hits),
+            ("near", self.near),
             ("misses", self.misses),
             ("bypassed", self.bypassed),
             ("shared", self.shared),
@@ -90,6 +95,7 @@ impl Counted {
     pub(super) fn of(of: impl Fn(&str) -> u64) -> Self {
         Self {
             hits: of("hits"),
+            near: of("near"),
             misses: of("misses"),
             bypassed: of("bypassed"),
             shared: of("shared"),

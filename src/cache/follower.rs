@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::counters::Counted;
 use super::{Advanced, Failure, Head, Key, LOG_TARGET, Source, State, Trust};
-use crate::model::{Mark, Touched};
+use crate::model::{Id, Mark, Touched};
 
 /// What changed in the store, in the order of its commits.
 pub trait Changes: Send + 'static {
@@ -64,6 +64,22 @@ pub(super) async fn follow<S: Source>(state: Arc<State>, source: Arc<S>, mut cha
     }
 }
 
+/// What Redis knows now that it did not know before.
+struct Told {
+    /// Up to which change it knows all.
+    through: u64,
+    /// What changed, each once.
+    changed: Vec<Id>,
+    /// Of that, what somebody had asked for.
+    wanted: Vec<Key>,
+}
+
+impl Told {
+    fn nothing(through: u64) -> Self {
+        Self { through, changed: Vec::new(), wanted: Vec::new() }
+    }
+}
+
 struct Follower<'a, S> {
     state: &'a Arc<State>,
     source: &'a Arc<S>,
@@ -91,21 +107,23 @@ impl<S: Source> Follower<'_, S> {
                     shelf.open(last).await?
                 }
             };
-            let (through, told) = if head.epoch() != Some(last.epoch) {
+            let told = if head.epoch() != Some(last.epoch) {
                 shelf.renew(&head, Some(last)).await?;
-                (None, Vec::new())
+                None
             } else if head.through > last.change {
-                (self.seen_in_store(&head, changes).await?, Vec::new())
+                self.seen_in_store(&head, changes).await?.then(|| Told::nothing(head.through))
             } else if head.through < last.change {
                 self.tell(&head, last.epoch, changes).await?
             } else {
-                (Some(last.change), Vec::new())
+                Some(Told::nothing(head.through))
             };
-            if let Some(through) = through {
-                let head = Head { through, ..head };
-                self.known = Some(head.clone());
-                *self.state.trust() = Some(Trust { head, looked });
-                self.read_again(told);
+            if let Some(Told { through, changed, wanted }) = told {
+                let to = Head { through, ..head.clone() };
+                // Before any reader goes by it.
+                self.state.near.follow(&head, &to, &changed);
+                self.known = Some(to.clone());
+                *self.state.trust() = Some(Trust { head: to, looked });
+                self.read_again(wanted);
                 return Ok(());
             }
         }
@@ -114,13 +132,13 @@ impl<S: Source> Follower<'_, S> {
 
     /// Somebody else told Redis of changes that were not there yet when the store was looked at: then they are now. Or
     /// the store is an older one than Redis was told of, and nothing there counts.
-    async fn seen_in_store(&self, head: &Head, changes: &mut impl Changes) -> Result<Option<u64>, Failure> {
+    async fn seen_in_store(&self, head: &Head, changes: &mut impl Changes) -> Result<bool, Failure> {
         let last = changes.last().await.ok_or(Failure::Skipped)?;
         if last.change >= head.through {
-            return Ok(Some(head.through));
+            return Ok(true);
         }
         log::warn!(target: LOG_TARGET, "the store is older than what Redis was told of; all that lies there is dropped");
-        self.state.shelf.renew(head, Some(last)).await.map(|_| None)
+        self.state.shelf.renew(head, Some(last)).await.map(|_| false)
     }
 
     /// Tells Redis what changed after `head`; `None` when it has to be asked again what it knows.
@@ -129,19 +147,19 @@ impl<S: Source> Follower<'_, S> {
         head: &Head,
         epoch: u64,
         changes: &mut impl Changes,
-    ) -> Result<(Option<u64>, Vec<Key>), Failure> {
+    ) -> Result<Option<Told>, Failure> {
         let changed = changes.after(head.through).await.ok_or(Failure::Skipped)?;
         let through = changed.through;
         let Some(mut ids) = changed.ids.filter(|ids| ids.len() <= MANY) else {
             self.state.shelf.renew(head, Some(Mark { change: through, epoch })).await?;
-            return Ok((None, Vec::new()));
+            return Ok(None);
         };
         ids.sort_unstable();
         ids.dedup();
         Ok(match self.state.shelf.advance(head, through, &ids).await? {
-            Advanced::To(keys) => (Some(through), keys),
-            Advanced::Known => (Some(through), Vec::new()),
-            Advanced::Behind => (None, Vec::new()),
+            Advanced::To(wanted) => Some(Told { through, changed: ids, wanted }),
+            Advanced::Known => Some(Told { through, changed: ids, wanted: Vec::new() }),
+            Advanced::Behind => None,
         })
     }
 

@@ -11,7 +11,8 @@
 //! within `max_age` at what changed in the store, whichever process changed it, and tells Redis. A reader takes a value only
 //! from a Redis that knows every change which the store had at a moment at most `max_age` ago; that moment is the
 //! answer's age. Whatever else is so (no connection, Redis slow, full, flushed, restored, the follower late),
-//! the store is read, and nothing is left behind that could be wrong.
+//! the store is read, and nothing is left behind that could be wrong. What was found there is held in this process for a
+//! moment ([`near`]), under the same rule.
 //!
 //! # What it costs when Redis is ill
 //!
@@ -23,6 +24,7 @@ mod counters;
 mod flights;
 pub mod follower;
 mod link;
+mod near;
 mod options;
 mod seal;
 pub mod shelf;
@@ -49,6 +51,7 @@ use crate::model::Id;
 use counters::count;
 use flights::{Flights, Part};
 use link::Link;
+use near::{Near, Value};
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::cache";
@@ -131,7 +134,7 @@ pub struct Answer {
 /// Where an answer comes from. Its `Display` is the value of the header `Notifyctl-Cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// Redis. Nothing in it is older than this.
+    /// Redis, or what this process has just found there. Nothing in it is older than this.
     Hit(Duration),
     /// The store; it is in Redis from now on, unless it has changed since.
     Miss,
@@ -180,6 +183,7 @@ struct On {
 /// What readers and the follower share.
 struct State {
     shelf: Shelf,
+    near: Near,
     result_ttl: Duration,
     max_age: Duration,
     /// What Redis has to know, and when the store was seen to hold nothing newer.
@@ -210,6 +214,7 @@ impl<S: Source> Cache<S> {
         let source = Arc::new(source);
         let state = Arc::new(State {
             shelf,
+            near: Near::default(),
             result_ttl: options.result_ttl,
             max_age: options.max_age,
             trust: Mutex::new(None),
@@ -228,6 +233,9 @@ impl<S: Source> Cache<S> {
     /// Those of the store. Redis gives none.
     pub async fn get(&self, key: Key) -> Result<Option<Answer>, S::Error> {
         let Some(on) = &self.on else { return self.bypass(key).await };
+        if let Some(answer) = on.state.near(key) {
+            return Ok(Some(answer));
+        }
         let not_before = on.state.own_write().max(on.state.oldest());
         match on.flights.join(key, not_before) {
             Part::First(landing) => {
@@ -305,8 +313,22 @@ impl<S> Drop for Cache<S> {
 }
 
 impl State {
+    /// What this process holds, if it may be trusted.
+    fn near(&self, key: Key) -> Option<Answer> {
+        // Asked before what is held: that is then at least as new.
+        let trust = self.trusted()?;
+        let value = self.near.get(key)?;
+        let age = value.read.map_or(Duration::ZERO, |read| read.elapsed()).max(trust.looked.elapsed());
+        (age <= self.max_age).then(|| {
+            count(&self.counters.hits);
+            count(&self.counters.near);
+            Answer { body: value.body, from: From::Hit(age) }
+        })
+    }
+
     /// One read: from Redis if it may be trusted and has it, else from the store.
     async fn read<S: Source>(self: &Arc<Self>, source: &S, key: Key) -> Result<Option<Answer>, S::Error> {
+        let asked = Instant::now();
         let found = match self.trusted() {
             Some(trust) => (self.shelf.look_up(&trust.head, key).await).map(|found| (trust, found)),
             None => Err(Failure::Skipped),
@@ -319,7 +341,11 @@ impl State {
                 let age = read.map(|read| read.max(trust.looked.elapsed()));
                 if let Some(age) = age.filter(|age| *age <= self.max_age) {
                     count(&self.counters.hits);
-                    return Ok(Some(Answer { body: bytes.into(), from: From::Hit(age) }));
+                    let body = Bytes::from(bytes);
+                    let read = of.and(read).and_then(|read| asked.checked_sub(read));
+                    let value = Value { body: body.clone(), read, ends: asked + left };
+                    self.near.hold(&trust.head, key, value);
+                    return Ok(Some(Answer { body, from: From::Hit(age) }));
                 }
             }
             Ok((_, Found::Lease(lease))) => {

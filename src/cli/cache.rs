@@ -175,8 +175,9 @@ fn lines(cache: &wire::Cache, face: &Face) -> Vec<String> {
     fields.push((
         "reads",
         format!(
-            "{} hits, {} misses, {} past it, {} shared with another read",
+            "{} hits ({} without asking Redis again), {} misses, {} past it, {} shared with another read",
             reads("hits"),
+            reads("near"),
             reads("misses"),
             reads("bypassed"),
             reads("shared")

@@ -320,6 +320,9 @@ fn of_cache(registry: &mut Registry, cache: &Cache<Answers>) {
         "Reads of this process through the cache, by what became of them",
         family("result", &reads),
     );
+    let near = Counter::<u64>::default();
+    near.inc_by(counted.near);
+    registry.register("cache_near", "Hits that were answered without asking Redis again", near);
     let fills = [("filled", counted.filled), ("refused", counted.refused)];
     registry.register(
         "cache_fills",

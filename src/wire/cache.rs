@@ -18,8 +18,8 @@ pub struct Cache {
     pub generation: Option<String>,
     /// How many changes of the store it does not know yet, or null.
     pub behind: Option<u64>,
-    /// What became of reads in all daemons: `hits`, `misses`, `bypassed`, `shared`; and beside them `filled`, `refused`,
-    /// `errors`, `timeouts` (of these), `foreign`.
+    /// What became of reads in all daemons: `hits`, `misses`, `bypassed`, `shared`; and beside them `near` (of the hits),
+    /// `filled`, `refused`, `errors`, `timeouts` (of these), `foreign`.
     pub reads: BTreeMap<String, u64>,
     /// Hits of all reads, from 0 to 1, or null without any.
     pub hit_rate: Option<f64>,
@@ -54,7 +54,7 @@ pub struct CacheUse {
 /// What became of reads.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct CacheReads {
-    /// Answered by Redis.
+    /// Answered by Redis, or by what the daemon has just found there.
     pub hits: u64,
     /// Answered by the store, and left in Redis.
     pub misses: u64,

@@ -55,6 +55,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["channel", "tls"]),
     ("redis", &["cache"]),
     ("ring", &["cache"]),
+    ("lru", &["cache"]),
     ("minijinja", &["channel"]),
     ("axum", &["http"]),
     ("hyper", &["channel", "http"]),

@@ -1,4 +1,4 @@
-//! `GET /v1/notifications/{id}`: against the same answer made of what lies in memory, and from Redis against from the store.
+//! `GET /v1/notifications/{id}`: against the same answer made of what lies in memory, and from the cache against from the store.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -61,7 +61,7 @@ fn cached(folder: &Path) -> Row {
     let pairs: Vec<_> = (0..PAIRS).map(|_| (get(cached), get(plain))).collect();
     let (ours, theirs, ratio) = medians(&pairs, |answered| answered.rate);
     Row {
-        work: format!("GET on a hit in Redis, beside {WRITES} POST a second"),
+        work: format!("GET of {WANTED}, on a hit, beside {WRITES} POST a second"),
         ours: format!("{ours:.0}/s"),
         floor: format!("{theirs:.0}/s"),
         against: "the same from the store".into(),

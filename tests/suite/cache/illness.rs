@@ -73,6 +73,36 @@ async fn a_second_read_comes_from_redis_in_every_process_until_the_row_changes()
     assert!(cache_says_nothing_of(&one, 10_000).await);
 }
 
+#[tokio::test]
+async fn who_asks_again_is_not_sent_to_redis_again_and_sees_each_change() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let cache = cache(&rows, &patient(&redis));
+    let counted = || cache.counters().expect("counters").now();
+    until_hit(&cache, &rows, 7).await;
+    redis.cli(&["CONFIG", "RESETSTAT"]);
+    let before = counted();
+    until("asked a hundred times", async || {
+        assert!(matches!(ask(&cache, &rows, 7).await, From::Hit(_)));
+        counted().since(&before).near >= 100
+    })
+    .await;
+    // Each of the others asked Redis once.
+    let stats = redis.cli(&["INFO", "commandstats"]);
+    let asked = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_get:calls=")?.split(',').next()?.parse().ok());
+    let since = counted().since(&before);
+    assert_eq!(asked.unwrap_or(0), since.hits - since.near, "{stats} {since:?}");
+    for written in 2..20 {
+        rows.write(7);
+        until("the change is seen", async || {
+            ask(&cache, &rows, 7).await;
+            version(7, &cache.get(Key::Notification(7)).await.unwrap().unwrap()) == written
+        })
+        .await;
+    }
+}
+
 /// There is no answer about what does not exist, and none is kept.
 async fn cache_says_nothing_of(cache: &Cache<Rows>, id: i64) -> bool {
     cache.get(Key::Notification(id)).await.expect("never an error").is_none()
@@ -143,32 +173,61 @@ async fn what_a_purge_removed_is_gone_from_redis_too() {
     until_hit(&cache, &rows, 4).await;
 }
 
-/// What changes without being told: each time it is read it is another one.
-struct Moments(AtomicU64);
+/// What changes without being told: each time it is read it is another one, and holds the moment when it was.
+struct Moments(AtomicU64, Instant);
 
 impl Source for Moments {
     type Error = std::convert::Infallible;
 
     async fn load(&self, _: Key) -> Result<Option<Loaded>, Self::Error> {
-        let body = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+        let body = format!("{} {}", self.0.fetch_add(1, Ordering::Relaxed), self.1.elapsed().as_millis());
         Ok(Some(Loaded { body: body.into(), keep: Keep::Moment }))
     }
+}
+
+/// The number of an answer, and the milliseconds when it was read.
+fn moment(body: &[u8]) -> (u64, u64) {
+    let (number, read) = std::str::from_utf8(body).unwrap().split_once(' ').unwrap();
+    (number.parse().unwrap(), read.parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_for_a_moment_says_how_old_it_is_also_when_redis_was_not_asked() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let (options, begun) = (patient(&redis), Instant::now());
+    let cache = Cache::on(Moments(AtomicU64::new(0), begun), &options, shelf_at(&options), rows);
+    let near = || cache.counters().unwrap().now().near;
+    let mut oldest = Duration::ZERO;
+    until("an old one that was held here", async || {
+        let before = near();
+        let asked = begun.elapsed();
+        let answer = cache.get(Key::Status(1)).await.unwrap().unwrap();
+        let From::Hit(age) = answer.from else { return false };
+        // Redis counts milliseconds.
+        let read = Duration::from_millis(moment(&answer.body).1);
+        assert!(read + age + Duration::from_millis(3) > asked, "{age:?}, but read at {read:?} of {asked:?}");
+        if near() > before {
+            oldest = oldest.max(age);
+        }
+        oldest > options.max_age / 3
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_for_a_moment_is_not_kept_for_longer_when_the_clock_of_redis_is_set_back() {
     let (redis, rows) = (RedisServer::start(""), rows());
     let options = patient(&redis);
-    let cache = Cache::on(Moments(AtomicU64::new(0)), &options, shelf_at(&options), rows);
+    let cache = Cache::on(Moments(AtomicU64::new(0), Instant::now()), &options, shelf_at(&options), rows);
     let ask = async || cache.get(Key::Status(1)).await.unwrap().unwrap();
     // So it looks by a clock that shows an hour less.
     let set_back = |entry: String| redis.cli(&["PEXPIRE", &entry, "3600000"]) == "1";
     let is_there =
         async || matches!(ask().await.from, From::Hit(_)) && set_back(redis.cli(&["KEYS", "*:s:1"]));
     until("it is there", is_there).await;
-    let before: u64 = std::str::from_utf8(&ask().await.body).unwrap().parse().unwrap();
+    let before = moment(&ask().await.body).0;
     tokio::time::sleep(options.max_age).await;
-    let after: u64 = std::str::from_utf8(&ask().await.body).unwrap().parse().unwrap();
+    let after = moment(&ask().await.body).0;
     assert!(after > before, "{before} and {after}");
 }
 
