@@ -134,8 +134,16 @@ pub fn main(args: &[String]) -> ExitCode {
         return ExitCode::from(2);
     }
     let mut works = Vec::new();
-    let runs =
-        [command::run, bulk::run, work::run, drain::run, ingest::rates, ingest::latencies, ingest::crowds];
+    let runs = [
+        command::run,
+        bulk::run,
+        work::run,
+        drain::run,
+        ingest::rates,
+        ingest::latencies,
+        ingest::steady,
+        ingest::crowds,
+    ];
     for run in runs {
         let work = run(&choice);
         if !work.lines.is_empty() {
