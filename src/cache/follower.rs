@@ -21,7 +21,8 @@ pub trait Changes: Send + 'static {
 /// The most notifications that are told of one by one; beyond it a new generation is cheaper.
 const MANY: usize = 5_000;
 
-/// The most of what changed that is read again at once because somebody had asked for it.
+/// The most of what changed that is read again at once because somebody had asked for it. This is how what is settled comes
+/// to be in Redis without anybody who sends knowing of it.
 const READ_AGAIN: usize = 100;
 
 /// How often Redis is asked what it knows although nothing changed: its head ends when nobody moves it.
@@ -70,7 +71,7 @@ struct Told {
     through: u64,
     /// What changed, each once.
     changed: Vec<Id>,
-    /// Of that, what somebody had asked for.
+    /// Of that, what lay in Redis: somebody had asked for it.
     wanted: Vec<Key>,
 }
 
@@ -117,7 +118,10 @@ impl<S: Source> Follower<'_, S> {
             } else {
                 Some(Told::nothing(head.through))
             };
-            if let Some(Told { through, changed, wanted }) = told {
+            if let Some(Told { through, changed, mut wanted }) = told {
+                wanted.extend(self.state.wanted.of(&changed));
+                wanted.sort_unstable();
+                wanted.dedup();
                 let to = Head { through, ..head.clone() };
                 // Before any reader goes by it.
                 self.state.near.follow(&head, &to, &changed);

@@ -29,6 +29,7 @@ mod options;
 mod seal;
 pub mod shelf;
 mod survey;
+mod wanted;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,7 @@ use counters::count;
 use flights::{Flights, Part};
 use link::Link;
 use near::{Near, Value};
+use wanted::Wanted;
 
 /// The target of every line that is logged here.
 pub const LOG_TARGET: &str = "notifyctl::cache";
@@ -60,12 +62,14 @@ pub const LOG_TARGET: &str = "notifyctl::cache";
 pub const LONGEST: usize = 256 * 1024;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// One notification, as those see it who may see everything.
     Notification(Id),
     /// One notification without personal data.
     Masked(Id),
+    /// How far the notifications of one batch are.
+    Batch(Id),
     /// The whole store at a glance; the number tells apart what differs by configuration.
     Status(u64),
     /// The same without what may hold personal data.
@@ -84,6 +88,7 @@ impl fmt::Display for Key {
         match self {
             Self::Notification(id) => write!(f, "n:{id}"),
             Self::Masked(id) => write!(f, "m:{id}"),
+            Self::Batch(id) => write!(f, "b:{id}"),
             Self::Status(which) => write!(f, "s:{which:x}"),
             Self::MaskedStatus(which) => write!(f, "t:{which:x}"),
         }
@@ -184,6 +189,7 @@ struct On {
 struct State {
     shelf: Shelf,
     near: Near,
+    wanted: Wanted,
     result_ttl: Duration,
     max_age: Duration,
     /// What Redis has to know, and when the store was seen to hold nothing newer.
@@ -215,6 +221,7 @@ impl<S: Source> Cache<S> {
         let state = Arc::new(State {
             shelf,
             near: Near::default(),
+            wanted: Wanted::default(),
             result_ttl: options.result_ttl,
             max_age: options.max_age,
             trust: Mutex::new(None),
@@ -236,6 +243,7 @@ impl<S: Source> Cache<S> {
         if let Some(answer) = on.state.near(key) {
             return Ok(Some(answer));
         }
+        on.state.wanted.ask(key);
         let not_before = on.state.own_write().max(on.state.oldest());
         match on.flights.join(key, not_before) {
             Part::First(landing) => {
@@ -318,12 +326,17 @@ impl State {
         // Asked before what is held: that is then at least as new.
         let trust = self.trusted()?;
         let value = self.near.get(key)?;
-        let age = value.read.map_or(Duration::ZERO, |read| read.elapsed()).max(trust.looked.elapsed());
-        (age <= self.max_age).then(|| {
-            count(&self.counters.hits);
-            count(&self.counters.near);
-            Answer { body: value.body, from: From::Hit(age) }
-        })
+        let age = self.age(&trust, value.read)?;
+        count(&self.counters.hits);
+        count(&self.counters.near);
+        Some(Answer { body: value.body, from: From::Hit(age) })
+    }
+
+    /// How old a value is: from the moment when the follower looked; or when it was read, for what changes without being
+    /// told, and so is not told of this process's own writes either. `None` when it is too old.
+    fn age(&self, trust: &Trust, read: Option<Instant>) -> Option<Duration> {
+        let age = read.map_or(Duration::ZERO, |read| read.elapsed()).max(trust.looked.elapsed());
+        (age <= self.max_age && read.is_none_or(|read| read >= self.own_write())).then_some(age)
     }
 
     /// One read: from Redis if it may be trusted and has it, else from the store.
@@ -335,14 +348,13 @@ impl State {
         };
         match found {
             Ok((trust, Found::Value { bytes, left, of })) => {
-                // From the moment when the follower looked; or when it was read, for what changes without being told. Nobody
-                // knows when that was if it has more time left than it was given: Redis's clock was set back.
-                let read = of.map_or(Some(Duration::ZERO), |of| of.checked_sub(left));
-                let age = read.map(|read| read.max(trust.looked.elapsed()));
-                if let Some(age) = age.filter(|age| *age <= self.max_age) {
+                // Nobody knows when it was read if it has more time left than it was given: Redis's clock was set back.
+                let read = of.map(|of| of.checked_sub(left).and_then(|ago| asked.checked_sub(ago)));
+                let is_known = read.is_none_or(|read| read.is_some());
+                let read = read.flatten();
+                if let Some(age) = self.age(&trust, read).filter(|_| is_known) {
                     count(&self.counters.hits);
                     let body = Bytes::from(bytes);
-                    let read = of.and(read).and_then(|read| asked.checked_sub(read));
                     let value = Value { body: body.clone(), read, ends: asked + left };
                     self.near.hold(&trust.head, key, value);
                     return Ok(Some(Answer { body, from: From::Hit(age) }));

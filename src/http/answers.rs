@@ -11,6 +11,7 @@ use super::{Current, LOG_TARGET, notifications};
 use crate::cache::{Answer, Cache, Changes, Keep, Key, Loaded, Options, Seal, Shelf, Source};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Id, Mark, Status, Touched};
+use crate::store::shapes;
 use crate::wire;
 
 /// Where an answer comes from, and how old it may be.
@@ -87,6 +88,10 @@ impl Source for Answers {
                     _ => Keep::Open,
                 };
                 loaded(&shown, keep).map(Some)
+            }
+            Key::Batch(id) => {
+                let found = self.readers.call(move |reader| reader.batch(id)).await??;
+                found.map(|batch| loaded(&shapes::batch(batch), Keep::Moment)).transpose()
             }
             Key::Status(_) | Key::MaskedStatus(_) => {
                 let (rules, now) = (self.rules.get(), SystemClock.now());

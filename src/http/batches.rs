@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
-use super::App;
 use super::id::PathId;
 use super::problem::{Missing, Problem, Refusals};
-use crate::store::shapes;
+use super::{App, answers};
+use crate::cache::Key;
 use crate::wire;
 
 /// Answers with the same as `notifyctl status --batch ID --json`.
@@ -21,10 +21,8 @@ use crate::wire;
         Refusals,
     )
 )]
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    PathId(id): PathId,
-) -> Result<Json<wire::Batch>, Problem> {
-    let found = app.readers.call(move |reader| reader.batch(id)).await??;
-    found.map(shapes::batch).map(Json).ok_or_else(|| Problem::missing(format!("there is no batch {id}")))
+pub(super) async fn show(State(app): State<Arc<App>>, PathId(id): PathId) -> Result<Response, Problem> {
+    let found = app.answers.get(Key::Batch(id)).await?;
+    let answer = found.ok_or_else(|| Problem::missing(format!("there is no batch {id}")))?;
+    Ok(answers::send(&app.answers, answer))
 }

@@ -100,6 +100,31 @@ fn answers_come_from_redis_and_are_those_of_the_store_whoever_changes_it() {
     assert_eq!(daemon.ended(), Some(0));
 }
 
+#[test]
+fn how_far_a_batch_is_comes_from_redis_and_what_the_daemon_changes_itself_is_seen_at_once() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n" + &cache));
+    let daemon = Daemon::start(&sandbox);
+    let rows = r#"[{"to":"a@example.org","message":"x"},{"to":"b@example.org","message":"x"}]"#;
+    let json = "content-type: application/json";
+    let posted = ask(&sandbox, "/v1/notifications", &["-H", json, "--data", rows]);
+    assert_eq!(posted.status, 202, "{posted:?}");
+    let batch = format!("/v1/batches/{}", posted.json()["batch"]);
+    let cancelled = |path: &str| ask(&sandbox, path, &[]).json()["counts"]["cancelled"].as_u64();
+    let shown: Value = sandbox.ok(&["status", "--batch", "1", "--json"]).parse().expect("JSON");
+    for (n, id) in [1, 2].into_iter().zip(posted.json()["notifications"].as_array().expect("two")) {
+        assert_eq!(hit(&sandbox, &batch).json()["total"], shown["total"]);
+        hit(&sandbox, "/v1/status");
+        let path = format!("/v1/notifications/{}", id["id"]);
+        assert_eq!(ask(&sandbox, &path, &["-X", "DELETE"]).status, 200);
+        assert_eq!((cancelled("/v1/status"), cancelled(&batch)), (Some(n), Some(n)));
+    }
+    assert_eq!(ask(&sandbox, "/v1/batches/7", &[]).status, 404);
+    drop(daemon);
+}
+
 /// What `cache stats` says, once the daemon has told what it counted.
 fn until_counted(sandbox: &Sandbox) -> Value {
     let end = Instant::now() + Duration::from_secs(30);

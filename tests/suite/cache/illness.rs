@@ -103,6 +103,29 @@ async fn who_asks_again_is_not_sent_to_redis_again_and_sees_each_change() {
     }
 }
 
+/// As one that is being sent: by the time when it is settled nothing of it lies in Redis any more.
+#[tokio::test]
+async fn what_was_asked_for_is_in_redis_when_it_changes_although_it_lay_there_for_a_moment_only() {
+    let (redis, rows) = (RedisServer::start(""), rows());
+    let options = Options { max_age: Duration::from_millis(500), ..patient(&redis) };
+    let cache = cache(&rows, &options);
+    let lies_there = |id: i64| redis.cli(&["KEYS", &format!("*:n:{id}")]).contains(":n:");
+    until("it works", async || cache.works() == Some(true)).await;
+    rows.keep(Keep::Moment);
+    until("it lies there", async || {
+        ask(&cache, &rows, 7).await;
+        lies_there(7)
+    })
+    .await;
+    until("its moment is over", async || !lies_there(7)).await;
+    rows.keep(Keep::Settled);
+    rows.write(7);
+    rows.write(8);
+    until("it lies there, and nobody has asked", async || lies_there(7)).await;
+    assert!(!lies_there(8), "nobody ever asked for it");
+    assert!(matches!(ask(&cache, &rows, 7).await, From::Hit(_)));
+}
+
 /// There is no answer about what does not exist, and none is kept.
 async fn cache_says_nothing_of(cache: &Cache<Rows>, id: i64) -> bool {
     cache.get(Key::Notification(id)).await.expect("never an error").is_none()

@@ -23,6 +23,8 @@ struct State {
     purges: u64,
     /// How long a load takes after the row was read.
     slow: Duration,
+    /// For how long an answer may be kept; as what is settled unless it is said.
+    keep: Option<Keep>,
 }
 
 impl Rows {
@@ -56,6 +58,10 @@ impl Rows {
 
     pub fn slow(&self, by: Duration) {
         self.0.lock().expect("a lock").slow = by;
+    }
+
+    pub fn keep(&self, keep: Keep) {
+        self.0.lock().expect("a lock").keep = Some(keep);
     }
 
     /// The version that held at `at`.
@@ -92,17 +98,17 @@ impl Source for Rows {
 
     async fn load(&self, key: Key) -> Result<Option<Loaded>, Self::Error> {
         let (Key::Notification(id) | Key::Masked(id)) = key else { return Ok(None) };
-        let (version, slow) = {
+        let (version, slow, keep) = {
             let mut state = self.0.lock().expect("a lock");
             state.loads += 1;
-            (state.rows.get(&id).map(Vec::len), state.slow)
+            (state.rows.get(&id).map(Vec::len), state.slow, state.keep.unwrap_or(Keep::Settled))
         };
         if !slow.is_zero() {
             tokio::time::sleep(slow).await;
         }
         // As long as a small notification is.
         let body = |version| format!("{id}:{version}{:600}", "").into();
-        Ok(version.map(|version| Loaded { body: body(version), keep: Keep::Settled }))
+        Ok(version.map(|version| Loaded { body: body(version), keep }))
     }
 }
 
