@@ -8,13 +8,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use notifyctl::model::Id;
+use notifyctl::model::{Id, Status};
 use reqwest::{Client, StatusCode};
 
 use crate::daemon::Killed;
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
 use crate::support::ports::free_port;
+
+/// Our part of nginx's configuration.
+fn recipe() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/nginx/notifyctl.conf");
+    fs::read_to_string(path).expect("read our part")
+}
+
+/// The roles of each daemon, as the head of our part starts it; `None` for all of them.
+fn roles() -> Vec<Option<String>> {
+    let recipe = recipe();
+    let commands =
+        recipe.lines().filter(|line| line.starts_with("#   ") && line.ends_with(" notifyctl daemon"));
+    let roles = |command: &str| {
+        let mut words = command.split_whitespace();
+        words.find_map(|word| word.strip_prefix("NOTIFYCTL_DAEMON__ROLES=").map(str::to_owned))
+    };
+    commands.map(roles).collect()
+}
 
 /// nginx with our part alone; ended when dropped.
 struct Nginx {
@@ -46,8 +64,7 @@ impl Nginx {
             .status();
         assert!(made.expect("run openssl").success());
         let port = free_port();
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/nginx/notifyctl.conf");
-        let mut ours = fs::read_to_string(ours).expect("read our part");
+        let mut ours = recipe();
         for (place, port) in [8025, 8026, 8027].iter().zip(ports) {
             ours = ours.replace(&format!("server 127.0.0.1:{place} "), &format!("server 127.0.0.1:{port} "));
         }
@@ -229,16 +246,18 @@ fn events_come_through_nginx_as_they_happen_and_the_numbers_stay_on_this_host() 
 #[test]
 fn killing_one_of_three_daemons_behind_nginx_loses_nothing_and_nobody_sees_it() {
     let sandbox = Sandbox::new();
-    sandbox.configure(
-        "[daemon]\nroles = \"http\"\n\
-         [http]\nproxies = [\"127.0.0.1\"]\ntoken_limit = \"off\"\naddress_limit = \"off\"\n",
-    );
+    sandbox.configure(&format!(
+        "[http]\nproxies = [\"127.0.0.1\"]\ntoken_limit = \"off\"\naddress_limit = \"off\"\n\
+         [channels.out]\nkind = \"file\"\nformat = \"jsonl\"\npath = \"{}\"\n",
+        sandbox.path().join("out.jsonl").display()
+    ));
     let token = sandbox.ok(&["token", "create", "--name", "shop", "--scope", "enqueue,read"]);
     let token = token.trim_end();
     let mut daemons = Vec::new();
     let mut ports = Vec::new();
-    for _ in 0..3 {
-        let daemon = Daemon::start(&sandbox);
+    for roles in roles() {
+        let roles = roles.as_deref().map(|roles| ("NOTIFYCTL_DAEMON__ROLES", roles));
+        let daemon = Daemon::start_with(&sandbox, roles.as_slice());
         ports.push(daemon.address().port());
         daemons.push(daemon);
     }
@@ -270,7 +289,8 @@ fn killing_one_of_three_daemons_behind_nginx_loses_nothing_and_nobody_sees_it() 
             assert!(!clients.iter().any(tokio::task::JoinHandle::is_finished), "a client has given up");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        daemons[1].signal("-KILL");
+        // The first one sends; so does another.
+        daemons[0].signal("-KILL");
         let mut ids = Vec::new();
         for client in clients {
             ids.extend(client.await.expect("every request is answered"));
@@ -304,6 +324,11 @@ fn killing_one_of_three_daemons_behind_nginx_loses_nothing_and_nobody_sees_it() 
     distinct.dedup();
     assert_eq!(distinct.len(), CLIENTS * EACH, "each was promised an id of its own");
     assert!(distinct.iter().all(|id| store.get(*id).expect("read").is_some()));
+    until("all are sent, by those that are left", || {
+        let is_sent =
+            |id: &Id| store.get(*id).expect("read").expect("it is there").summary.status == Status::Sent;
+        distinct.iter().all(is_sent)
+    });
     // A request that was asked twice is one notification.
     assert_eq!(sandbox.accepted(), (CLIENTS * EACH + 1) as u64);
     sandbox.ok(&["db", "check"]);
