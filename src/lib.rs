@@ -4,7 +4,7 @@
 //! `send-pending`, run by cron, delivers it by mail, webhook, program or file, within the rate that the other
 //! side allows, again and again until it is settled; `status` tells the truth about it.
 //!
-//! What users are promised (P1 to P8) is in `man/notifyctl.7`; this page is for those who change the code.
+//! What users are promised (P1 to P12) is in `man/notifyctl.7`; this page is for those who change the code.
 //!
 //! # Map
 //!

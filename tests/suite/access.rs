@@ -1,4 +1,4 @@
-//! Who may speak to the daemon over HTTP, what for and how often: with curl, against the daemon itself.
+//! P10: who may speak to the daemon over HTTP, what for and how often: with curl, against the daemon itself.
 
 use std::path::Path;
 use std::process::Command;

@@ -418,6 +418,23 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Each promise of notifyctl(7) is held by something that names it.
+#[test]
+fn every_promise_has_a_test_that_names_it() {
+    let page = std::fs::read_to_string(top().join("man/notifyctl.7")).expect("read the page");
+    let items = page.lines().filter_map(|line| line.strip_prefix(".It P"));
+    let promises: Vec<&str> = items.filter(|item| item.parse::<usize>().is_ok()).collect();
+    assert!(promises.iter().enumerate().all(|(n, promise)| promise.parse() == Ok(n + 1)), "{promises:?}");
+    let list = Command::new("grep")
+        .args(["-rhowE", "P[0-9]+", "tests", "--include=*.rs"])
+        .current_dir(top())
+        .output();
+    let named = String::from_utf8(list.expect("run grep").stdout).expect("text");
+    let named: BTreeSet<&str> = named.lines().filter_map(|line| line.strip_prefix('P')).collect();
+    let unnamed: Vec<_> = promises.iter().filter(|promise| !named.contains(**promise)).collect();
+    assert!(promises.len() >= 12 && unnamed.is_empty(), "no test names {unnamed:?}");
+}
+
 fn top() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

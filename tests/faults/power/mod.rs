@@ -1,4 +1,4 @@
-//! The power fails: only what was synced is certain, and the rest is there in part, torn and in any order.
+//! P1 and P2 when the power fails: only what was synced is certain, and the rest is there in part, torn and in any order.
 //!
 //! Real commands are recorded by strace, each change that they made to a file or a name and each sync ([`trace`]). The
 //! record is played onto a model of a disk ([`disk`] says what it knows and what not). At every moment between two

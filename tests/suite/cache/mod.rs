@@ -1,4 +1,4 @@
-//! The cache against a real Redis: whatever is done to Redis, no answer is older than it says.
+//! P8, the cache against a real Redis: whatever is done to Redis, no answer is older than it says.
 
 mod daemon;
 mod illness;

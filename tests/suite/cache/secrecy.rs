@@ -1,4 +1,4 @@
-//! What Redis and its neighbours get to see, and what they can do with it.
+//! P9: what Redis and its neighbours get to see, and what they can do with it.
 
 use std::process::Command;
 use std::time::Duration;

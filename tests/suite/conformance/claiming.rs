@@ -36,6 +36,7 @@ fn drain(place: &dyn Place, name: &str) -> Vec<i64> {
     }
 }
 
+/// P6.
 pub fn critical_goes_first_and_age_makes_up_for_low(place: &dyn Place) {
     let mut hand = hand(place, "h");
     let with = |priority| {

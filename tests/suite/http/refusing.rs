@@ -1,4 +1,4 @@
-//! Bad input: each is answered with what is wrong, nothing is enqueued, and the daemon lives on.
+//! P11, bad input: each is answered with what is wrong, nothing is enqueued, and the daemon lives on.
 
 use serde_json::{Value, json};
 
