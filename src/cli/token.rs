@@ -28,13 +28,14 @@ enum Command {
     ///
     /// The store keeps its SHA-256 alone: who loses it makes another one.
     #[command(after_help = "Examples:\n  \
+        notifyctl token create --scope enqueue,read,admin\n  \
         notifyctl token create --name shop --scope enqueue\n  \
         notifyctl token create --name grafana --scope read --ttl 90d --json\n\n\
         Exit codes: 0; 65 when the name is empty or not one line, or --ttl is zero.")]
     Create {
-        /// Who gets it; for people, and for the log
+        /// Who gets it; for people, and for the log [default: USER@HOST of who makes it]
         #[arg(long, value_name = "NAME")]
-        name: String,
+        name: Option<String>,
         /// What it allows; none includes another. `enqueue`: enqueue and wait; `read`: look, with personal data masked;
         /// `admin`: cancel, hold, release, requeue; `personal`: see personal data unmasked
         #[arg(long, value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = scope())]
@@ -71,7 +72,7 @@ fn scope() -> impl clap::builder::TypedValueParser<Value = Scope> {
 pub fn run(context: &mut Context, args: TokenArgs) -> Result<Exit, Error> {
     match args.command {
         Command::Create { name, scope, ttl, json } => {
-            create(context, name, scope.into_iter().collect(), ttl, json)
+            create(context, name.unwrap_or_else(maker), scope.into_iter().collect(), ttl, json)
         }
         Command::List { json } => list(context, json),
         Command::Revoke { id } => revoke(context, id),
@@ -130,6 +131,21 @@ fn show(
         false => context.out.line(token.expose_secret())?,
     }
     context.out.flush()
+}
+
+/// Who makes a token, by the words of the environment: a label for people. Who it was by the kernel's word is in the audit line.
+fn maker() -> String {
+    let uid = rustix::process::getuid();
+    // As long as a user's name can be (LOGIN_NAME_MAX), and one line.
+    let fits = |name: &String| {
+        !name.trim().is_empty() && name.len() <= 256 && line_problems("--name", name).is_empty()
+    };
+    let set = |variable: &str| std::env::var(variable).ok().filter(fits);
+    // Behind `sudo` everybody is root.
+    let behind = uid.is_root().then(|| set("SUDO_USER")).flatten();
+    let user = behind.or_else(|| set("LOGNAME")).or_else(|| set("USER"));
+    let user = user.unwrap_or_else(|| format!("uid {}", uid.as_raw()));
+    format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
 }
 
 fn check(name: &str) -> Result<(), Error> {

@@ -122,14 +122,9 @@ pub(super) async fn show(
 }
 
 fn since(given: &[(String, String)], now: Timestamp) -> Result<Option<Timestamp>, String> {
-    match given {
-        [] => Ok(None),
-        [(name, value)] if name == "since" => {
-            units::past(value, now, &Local).map(Some).map_err(|what| format!("since: {what}"))
-        }
-        [(name, _)] => Err(query::unknown(name, &["since"])),
-        _ => Err("since: is all that may be asked with, once".to_owned()),
-    }
+    query::check(given, &["since"], &[])?;
+    let read = |(_, value): &(String, String)| units::past(value, now, &Local);
+    given.first().map(read).transpose().map_err(|what| format!("since: {what}"))
 }
 
 #[cfg(test)]

@@ -88,6 +88,34 @@ fn a_list_tells_who_may_what_until_when() {
     }
 }
 
+/// Who names none is asked for none: whoever makes it is who it is known by.
+#[test]
+fn a_token_without_a_name_is_called_after_who_makes_it() {
+    let sandbox = Sandbox::new();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let uid = rustix::process::getuid().as_raw();
+    let long = "x".repeat(2_000);
+    let by_number = format!("uid {uid}");
+    // Those of an administrator who became root are their own; what cannot be a name is passed over.
+    let sudo = if uid == 0 { "ann" } else { "eve" };
+    for (names, wanted) in [
+        (&[][..], by_number.as_str()),
+        (&[("LOGNAME", "eve")], "eve"),
+        (&[("SUDO_USER", "ann"), ("LOGNAME", "eve")], sudo),
+        (&[("LOGNAME", "a\nb"), ("USER", "bob")], "bob"),
+        (&[("LOGNAME", " "), ("USER", long.as_str())], by_number.as_str()),
+    ] {
+        let args = ["token", "create", "--scope", "enqueue,read,admin", "--json"];
+        let made =
+            sandbox.notifyctl().args(args).envs(names.iter().copied()).output().expect("run notifyctl");
+        assert!(made.status.success(), "{names:?}: {}", String::from_utf8_lossy(&made.stderr));
+        let row = &json(&String::from_utf8(made.stdout).expect("UTF-8"))[0];
+        assert_eq!(row["name"], format!("{wanted}@{host}"), "{names:?}");
+    }
+    let help = sandbox.ok(&["token", "create", "--help"]);
+    assert!(help.contains("[default: USER@HOST of who makes it]"), "{help}");
+}
+
 #[test]
 fn who_made_and_who_revoked_a_token_is_on_record() {
     let sandbox = Sandbox::new();

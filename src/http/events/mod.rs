@@ -9,16 +9,16 @@ mod stream;
 pub(in crate::http) mod tests;
 mod websocket;
 
-use std::str::FromStr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
@@ -28,9 +28,10 @@ pub(in crate::http) use registry::Live;
 
 use super::access::{self, Call, Caller};
 use super::problem::{Problem, Refusals};
-use super::{App, Origin};
+use super::{App, Origin, query};
+use crate::model::event::NoCursor;
 use crate::model::token::Scope;
-use crate::model::{Cursor, EventFilter, EventKind, Id, Status};
+use crate::model::{Cursor, EventFilter, Id};
 use crate::store::Events as Told;
 use crate::wire::{self, Sight};
 use course::Course;
@@ -79,32 +80,51 @@ fn most(filter: &EventFilter) -> usize {
     if filter.ids.is_empty() { PIECE } else { PIECE_OF_SOME }
 }
 
-/// What may stand in the query. A token never does: queries are written into logs.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What may stand in the query, in the order in which it is told. A token never does: queries are written into logs.
+const PARAMETERS: [&str; 6] = ["after", "last", "channel", "type", "status", "id"];
+
+/// What is asked for.
+#[derive(Debug, Default)]
 struct Asked {
-    after: Option<String>,
+    after: Option<Cursor>,
     last: Option<u32>,
-    channel: Option<String>,
-    status: Option<String>,
-    id: Option<Id>,
-    r#type: Option<String>,
+    filter: EventFilter,
 }
 
 impl Asked {
-    fn of(uri: &Uri) -> Result<Self, Problem> {
-        let asked = Query::<Self>::try_from_uri(uri);
-        let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
-        match (asked.id, asked.last) {
-            (Some(..=0), _) => Err(bad("id: is not a positive number")),
-            (_, None | Some(1..=LAST)) => Ok(asked),
-            (_, Some(_)) => Err(bad(format!("last: is not between 1 and {LAST}"))),
+    /// What the parameters mean, or which one cannot be meant and why.
+    fn of(given: &[(String, String)]) -> Result<Self, String> {
+        query::check(given, &PARAMETERS, &["type", "status"])?;
+        let mut asked = Self::default();
+        for (name, value) in given {
+            let wrong = |what: &dyn ToString| format!("{name}: {}", what.to_string());
+            match name.as_str() {
+                "after" => asked.after = Some(value.parse().map_err(|what: NoCursor| wrong(&what))?),
+                "last" => {
+                    let last = value.parse().ok().filter(|last| (1..=LAST).contains(last));
+                    let between = || wrong(&format_args!("is not between 1 and {LAST}"));
+                    asked.last = Some(last.ok_or_else(between)?);
+                }
+                "channel" => asked.filter.channel = Some(value.clone()),
+                "type" => query::add(&mut asked.filter.kinds, value).map_err(|what| wrong(&what))?,
+                "status" => query::add(&mut asked.filter.statuses, value).map_err(|what| wrong(&what))?,
+                "id" => {
+                    let id: Option<Id> = value.parse().ok().filter(|id| *id > 0);
+                    let id = id.ok_or_else(|| wrong(&"is not a positive number"))?;
+                    asked.filter.ids = Arc::new(BTreeSet::from([id]));
+                }
+                _ => return Err(query::unknown(name, &PARAMETERS)),
+            }
         }
+        Ok(asked)
     }
 
     /// Where to begin: what the query says, or what a browser says that comes back; without either, from now on.
     async fn begin(&self, app: &App, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
-        match (self.after(headers)?, self.last) {
+        // What the browser has seen since then is further on.
+        let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+        let seen: Option<Cursor> = seen.map(str::parse).transpose().map_err(no_cursor)?;
+        match (seen.or(self.after), self.last) {
             (None, Some(last)) => {
                 let end = app.readers.call(|reader| reader.cursor(None)).await??;
                 Ok(Some(end.back(last)))
@@ -112,31 +132,10 @@ impl Asked {
             (after, _) => Ok(after),
         }
     }
-
-    fn after(&self, headers: &HeaderMap) -> Result<Option<Cursor>, Problem> {
-        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-        // What the browser has seen since then is further on.
-        let Some(text) = last.or(self.after.as_deref()) else { return Ok(None) };
-        text.parse().map(Some).map_err(|error: crate::model::event::NoCursor| bad(format!("after: {error}")))
-    }
-
-    fn filter(self) -> Result<EventFilter, Problem> {
-        let statuses: Vec<Status> = words("status", self.status.as_deref())?;
-        let kinds: Vec<EventKind> = words("type", self.r#type.as_deref())?;
-        Ok(EventFilter {
-            channel: self.channel,
-            statuses,
-            ids: Arc::new(self.id.into_iter().collect()),
-            kinds,
-        })
-    }
 }
 
-/// A list with commas between.
-fn words<T: FromStr<Err: std::fmt::Display>>(name: &str, list: Option<&str>) -> Result<Vec<T>, Problem> {
-    let words = list.unwrap_or_default().split(',').filter(|word| !word.is_empty());
-    let read = |error| bad(format!("{name}: {error}; several with commas between"));
-    words.map(|word| word.parse().map_err(read)).collect()
+fn no_cursor(what: NoCursor) -> Problem {
+    bad(format!("Last-Event-ID: {what}"))
 }
 
 fn bad(what: impl Into<String>) -> Problem {
@@ -184,15 +183,15 @@ pub(in crate::http) async fn watch(
     State(app): State<Arc<App>>,
     Extension(call): Extension<Arc<Call>>,
     caller: Caller,
-    uri: Uri,
+    Query(given): Query<Vec<(String, String)>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     refuse_strangers(&headers, &app.options.cors_origins)?;
     let sight = if caller.scopes.allow(Scope::Personal) { Sight::Whole } else { Sight::Masked };
-    let asked = Asked::of(&uri)?;
+    let asked = Asked::of(&given).map_err(bad)?;
     let after = asked.begin(&app, &headers).await?;
-    let filter = asked.filter()?;
+    let filter = asked.filter;
     if wants_websocket(&headers) {
         let upgrade = upgrade.map_err(|error| no_websocket(&error))?;
         let room = app.events.enter()?;

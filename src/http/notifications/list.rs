@@ -9,9 +9,9 @@ use chrono::Local;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::App;
 use crate::http::access::{self, Caller};
 use crate::http::problem::{Problem, Refusals};
+use crate::http::{App, query};
 use crate::model::token::Scope;
 use crate::model::{Id, Timestamp};
 use crate::store::{Filter, Order, Page, shapes};
@@ -85,16 +85,14 @@ pub(in crate::http) async fn list(
 fn read(given: &[(String, String)], now: Timestamp) -> Result<(Filter, Page), String> {
     let mut filter = Filter::default();
     let mut page = Page { order: Order::NewestFirst, after: None, limit: PAGE };
-    for (at, (name, value)) in given.iter().enumerate() {
-        if name != "status" && given[..at].iter().any(|(other, _)| other == name) {
-            return Err(format!("{name}: is given twice"));
-        }
+    query::check(given, &PARAMETERS, &["status"])?;
+    for (name, value) in given {
         let wrong = |what: &dyn ToString| format!("{name}: {}", what.to_string());
         let number =
             || value.parse().ok().filter(|id: &Id| *id > 0).ok_or_else(|| wrong(&"is not a positive number"));
         let past = || units::past(value, now, &Local).map(Some).map_err(|what| wrong(&what));
         match name.as_str() {
-            "status" => filter.statuses.push(value.parse().map_err(|what| wrong(&what))?),
+            "status" => query::add(&mut filter.statuses, value).map_err(|what| wrong(&what))?,
             "channel" => filter.channel = Some(value.clone()),
             "batch" => filter.batch_id = Some(number()?),
             "user" => filter.user_id = Some(value.clone()),
@@ -114,7 +112,7 @@ fn read(given: &[(String, String)], now: Timestamp) -> Result<(Filter, Page), St
                     _ => return Err(wrong(&"is neither newest nor oldest")),
                 }
             }
-            _ => return Err(crate::http::query::unknown(name, &PARAMETERS)),
+            _ => return Err(query::unknown(name, &PARAMETERS)),
         }
     }
     Ok((filter, page))

@@ -7,5 +7,6 @@ pub mod ground;
 mod health;
 mod page;
 mod posting;
+mod query;
 mod refusing;
 mod scopes;
