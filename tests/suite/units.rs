@@ -91,6 +91,28 @@ fn no_wall_hides_what_a_service_has_to_see() {
     }
 }
 
+/// `tests/container` plays it where there is a podman.
+#[test]
+fn the_containers_configuration_and_probes_can_be_used() {
+    let recipe = fs::read_to_string(top().join("etc/container/notifyctl.yaml")).expect("the recipe");
+    let (_, rest) = recipe.split_once("notifyctl.toml: |\n").expect("a configuration");
+    let (text, _) = rest.split_once("---\n").expect("its end");
+    let sandbox = Sandbox::new();
+    let text = text.replace("/var/lib/notifyctl", &sandbox.path().display().to_string());
+    fs::write(sandbox.path().join("notifyctl.toml"), text.replace("\n    ", "\n").trim_start())
+        .expect("write it");
+    sandbox.ok(&["config", "check"]);
+
+    let commands =
+        recipe.lines().filter_map(|line| line.trim().strip_prefix("command: [")?.strip_suffix(']'));
+    let commands: Vec<Vec<_>> = commands.map(|words| words.split(", ").collect()).collect();
+    assert_eq!(commands.len(), 3, "the daemon, and two probes: {commands:?}");
+    for words in commands {
+        assert_eq!(words[0], PROGRAM);
+        notifyctl::cli::command().try_get_matches_from(&words).expect("a command line");
+    }
+}
+
 /// supervisord with our program alone; it ends with its program when dropped.
 struct Supervisor<'a> {
     process: Child,
