@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::ground::{Ground, socket};
 use crate::support::daemon::until;
+use crate::support::ports::free_port;
 use crate::support::python;
 use crate::support::queue::{Queue, now};
 
@@ -427,4 +428,30 @@ fn one_who_does_not_read_is_dropped_and_delays_nobody() {
         taken += 1;
     };
     assert!(taken < MANY, "{taken}, {closed}");
+}
+
+#[test]
+fn a_pass_of_cron_whose_relay_is_down_raises_an_alert_here() {
+    let relay = format!(
+        "[channels.relay]\nkind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"a@example.org\"\n",
+        free_port()
+    );
+    let ground = Ground::accepting_with(&relay);
+    let token = ground.sandbox.ok(&["token", "create", "--name", "screen", "--scope", "read"]);
+    let screen = ["--protocol", "notifyctl.v1", "--protocol", token.trim_end()];
+    let watcher = Watcher::websocket(&ground, "?type=alert", &screen);
+    watcher.ready();
+    let stream = Watcher::stream(&ground, "?type=alert&last=1", &[]);
+    ground.sandbox.ok(&["enqueue", "--channel", "relay", "--to", "anna@example.org", "hello"]);
+    ground.sandbox.ok(&["send-pending"]);
+    let alert = watcher.json();
+    assert_eq!((&alert["type"], &alert["channel"]), (&"alert".into(), &"relay".into()), "{alert}");
+    assert!(alert["id"].is_null() && alert["at"].is_string(), "{alert}");
+    let told = loop {
+        if let Some(json) = stream.line().strip_prefix("data: ") {
+            break serde_json::from_str::<Value>(json).expect("JSON");
+        }
+    };
+    assert_eq!((&told["cursor"], &told["type"]), (&alert["cursor"], &alert["type"]), "{told}");
+    assert_eq!(told["reason"], "unreachable", "{told}");
 }

@@ -66,6 +66,11 @@ impl Ground {
         Self::with(http, "[daemon]\nroles = \"http\"\n")
     }
 
+    /// One that only accepts, with these channels beside the one of every test.
+    pub fn accepting_with(channels: &str) -> Self {
+        Self::with("", &format!("[daemon]\nroles = \"http\"\n{channels}"))
+    }
+
     /// One that only accepts, whose store lies on the disk where `parent` is.
     pub fn within(parent: &Path) -> Self {
         Self::on(Sandbox::within(parent), "", "[daemon]\nroles = \"http\"\n")
