@@ -1,5 +1,7 @@
 //! The daemon with a Redis in front of its answers, as a client over HTTP and an operator meet it.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -122,6 +124,70 @@ fn how_far_a_batch_is_comes_from_redis_and_what_the_daemon_changes_itself_is_see
         assert_eq!((cancelled("/v1/status"), cancelled(&batch)), (Some(n), Some(n)));
     }
     assert_eq!(ask(&sandbox, "/v1/batches/7", &[]).status, 404);
+    drop(daemon);
+}
+
+/// Clients that enqueue, look, cancel and look again, while Redis is maltreated: each answer is what the store says.
+#[test]
+fn whatever_is_done_to_redis_under_load_each_answer_is_right() {
+    let mut redis = RedisServer::start("save 3600 1");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    sandbox.configure(
+        &(config(&sandbox, "token_limit = \"off\"\naddress_limit = \"off\"\n")
+            + "[daemon]\nroles = \"http\"\n"
+            + &cache),
+    );
+    let daemon = Daemon::start(&sandbox);
+    let (over, hits, done) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let client = || {
+        while !over.load(Relaxed) {
+            let posted = ask(
+                &sandbox,
+                "/v1/notifications",
+                &["--json", r#"{"channel":"run","to":"ops","message":"x"}"#],
+            );
+            assert_eq!(posted.status, 202, "{posted:?}");
+            let path = format!("/v1/notifications/{}", posted.json()["id"]);
+            let shows = |status: &str| {
+                let answer = ask(&sandbox, &path, &[]);
+                assert_eq!(
+                    (answer.status, answer.json()["status"].as_str()),
+                    (200, Some(status)),
+                    "{answer:?}"
+                );
+                hits.fetch_add(usize::from(source(&answer).starts_with("hit")), Relaxed);
+            };
+            (0..3).for_each(|_| shows("pending"));
+            let cancelled = ask(&sandbox, &path, &["-X", "DELETE"]);
+            assert_eq!(cancelled.status, 200, "{cancelled:?}");
+            (0..3).for_each(|_| shows("cancelled"));
+            done.fetch_add(1, Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        let go_on = |what: &str, counter: &AtomicUsize, more: usize| {
+            let before = counter.load(Relaxed);
+            until(what, || {
+                counter.load(Relaxed) >= before + more || clients.iter().any(|one| one.is_finished())
+            });
+        };
+        go_on("hits", &hits, 10);
+        redis.cli(&["FLUSHALL"]);
+        go_on("hits after it was emptied", &hits, 10);
+        redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        go_on("answers while it is full", &done, 10);
+        redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+        redis.signal("-STOP");
+        go_on("answers while it hangs", &done, 10);
+        redis.signal("-CONT");
+        redis.kill();
+        go_on("answers without it", &done, 10);
+        redis.start_again();
+        go_on("hits when it is back", &hits, 10);
+        over.store(true, Relaxed);
+    });
     drop(daemon);
 }
 
