@@ -18,7 +18,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::App;
@@ -199,11 +198,10 @@ pub(super) async fn show(
     let read: crate::store::Result<(wire::Status, Space)> = read.await?;
     let (status, space) = read?;
     let mut registry = Registry::with_prefix("notifyctl");
-    registry.register(
-        "build",
-        "Which notifyctl this is",
-        Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-    );
+    // Not the type `info`, which readers of the older text format refuse the whole page for.
+    let build = Family::<Labels, Gauge>::default();
+    build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+    registry.register("build_info", "Which notifyctl this is", build);
     of_store(&mut registry, &app.metrics.0.named, &status, space, now);
     of_cache(&mut registry, &app.answers);
     app.metrics.register(&mut registry);

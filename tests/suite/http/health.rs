@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::ground::{Ground, socket};
@@ -252,6 +252,22 @@ fn the_alert_rules_are_right_by_promtool() {
         let output = output.expect("run promtool, of the package prometheus");
         assert!(output.status.success(), "{args:?}: {output:?}");
     }
+}
+
+/// Others than Prometheus read its older text format alone; in it the comments of OpenMetrics are comments.
+#[test]
+fn the_numbers_can_be_read_as_the_older_text_format_too() {
+    let ground = Ground::accepting("");
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().expect("run promtool, of the package prometheus");
+    let numbers = ground.ask("/metrics", &[]).body;
+    promtool.stdin.take().expect("a pipe").write_all(numbers.as_bytes()).expect("hand them over");
+    let output = promtool.wait_with_output().expect("wait");
+    let said = String::from_utf8_lossy(&output.stderr);
+    // 3: it read them, and would like a name or a help text to be another one.
+    assert!(matches!(output.status.code(), Some(0 | 3)) && !said.contains("parsing error"), "{said}");
+    assert!(numbers.contains("notifyctl_build_info{version=\""), "{numbers}");
 }
 
 #[test]
