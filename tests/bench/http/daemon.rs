@@ -21,6 +21,8 @@ pub struct Daemon {
     pub folder: PathBuf,
     /// What is configured beside it.
     pub config: String,
+    /// Whether it sends; else it only takes.
+    pub sends: bool,
 }
 
 /// The channel is known, and never used: what is sent goes nowhere.
@@ -29,12 +31,18 @@ const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\nloopback_without_token =
 
 /// Starts it on the store in `folder`; `more` is configured beside the usual.
 pub fn start(folder: &Path, more: &str) -> (Part, std::net::SocketAddr) {
-    part::server("daemon", &Daemon { folder: folder.to_owned(), config: format!("{CONFIG}{more}") })
+    let config = format!("{CONFIG}{more}");
+    part::server("daemon", &Daemon { folder: folder.to_owned(), config, sends: true })
+}
+
+/// Starts one that only takes.
+pub fn taking(folder: &Path) -> (Part, std::net::SocketAddr) {
+    part::server("daemon", &Daemon { folder: folder.to_owned(), config: CONFIG.to_owned(), sends: false })
 }
 
 /// `part daemon DAEMON`.
 pub fn main(what: &str) {
-    let Daemon { folder, config } = serde_json::from_str(what).expect("a daemon");
+    let Daemon { folder, config, sends } = serde_json::from_str(what).expect("a daemon");
     let file = folder.join("notifyctl.toml");
     let store = format!("[store]\nurl = \"sqlite://{}\"\n", folder.join("n.db").display());
     std::fs::write(&file, store + &config).expect("write the configuration");
@@ -55,7 +63,9 @@ pub fn main(what: &str) {
         cache: config.cache.clone(),
     });
     let server = server.expect("a server");
-    std::thread::spawn(move || pass::send(store, &wake));
+    if sends {
+        std::thread::spawn(move || pass::send(store, &wake));
+    }
     say(&server.address().expect("an address"));
     part::stay();
 }

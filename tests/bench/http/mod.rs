@@ -11,6 +11,7 @@ pub mod shown;
 pub mod watchers;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ use part::Part;
 const PAIRS: usize = 7;
 
 pub fn run() -> Vec<Row> {
-    vec![posts(64), lone()]
+    vec![posts("sending", Ours::start), posts("taking alone", Ours::taking), lone()]
 }
 
 /// `part NAME WHAT`: one of the processes of a bench.
@@ -48,15 +49,24 @@ pub struct Ours {
 
 impl Ours {
     pub fn start() -> Self {
+        Self::on(|folder| daemon::start(folder, ""))
+    }
+
+    /// Our daemon, which only takes.
+    fn taking() -> Self {
+        Self::on(daemon::taking)
+    }
+
+    fn on(start: impl FnOnce(&Path) -> (Part, SocketAddr)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (part, address) = daemon::start(folder.path(), "");
+        let (part, address) = start(folder.path());
         Self { address, part, folder }
     }
 }
 
 /// The same load on ours and on the prototype, in turn, each anew: pairs of what came of it.
-fn in_turn(load: impl Fn(SocketAddr) -> Load) -> Vec<(Answered, Answered)> {
-    let ours = || load(Ours::start().address).run().whole();
+fn in_turn(start: fn() -> Ours, load: impl Fn(SocketAddr) -> Load) -> Vec<(Answered, Answered)> {
+    let ours = || load(start().address).run().whole();
     let theirs = || {
         let folder = tempfile::tempdir().expect("a folder");
         let (_part, address) = prototype::taking(folder.path());
@@ -82,11 +92,13 @@ fn medians<T>(pairs: &[(T, T)], figure: impl Fn(&T) -> f64) -> (f64, f64, f64) {
     (ours, theirs, of(&|(ours, theirs)| figure(ours) / figure(theirs)))
 }
 
-fn posts(connections: usize) -> Row {
-    let pairs = in_turn(|address| Load::posts(address, connections));
+const CONNECTIONS: usize = 64;
+
+fn posts(what: &str, start: fn() -> Ours) -> Row {
+    let pairs = in_turn(start, |address| Load::posts(address, CONNECTIONS));
     let (ours, theirs, ratio) = medians(&pairs, |answered| answered.rate);
     Row {
-        work: format!("POST 300 B until on disk, {connections} connections, sending"),
+        work: format!("POST 300 B until on disk, {CONNECTIONS} connections, {what}"),
         ours: format!("{ours:.0}/s"),
         floor: format!("{theirs:.0}/s"),
         against: "axum with group commit, which sends nothing".into(),
@@ -96,7 +108,7 @@ fn posts(connections: usize) -> Row {
 }
 
 fn lone() -> Row {
-    let pairs = in_turn(|address| Load::posts(address, 1));
+    let pairs = in_turn(Ours::start, |address| Load::posts(address, 1));
     let (ours, theirs, ratio) = medians(&pairs, |answered| answered.p50);
     Row {
         work: "POST 300 B until on disk, one connection, p50".into(),
