@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Error, LOG_TARGET};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::http::{Handed, Metrics, Options, Parts, Rules, Server};
+use crate::http::{Handed, Metrics, Options, Parts, Rules, SOCKET_PLACES, Server};
 use crate::model::{Problem, Timestamp};
 use crate::store::{self, Access, Handle, Reader, shapes};
 use crate::wire;
@@ -53,10 +53,11 @@ pub(super) fn start(
 /// Open files that are not for requests: the store's, and the sender's ways out.
 const RESERVE: u64 = 256;
 
-/// How many connections there may be within this process's limit of open files, which is raised for them: nobody who
-/// asks may take the files that delivering needs.
+/// How many connections there may be, beside the socket's own, within this process's limit of open files, which is raised
+/// for them: nobody who asks may take the files that delivering needs.
 fn room_for(connections: usize) -> usize {
-    let wanted = (connections as u64).saturating_add(RESERVE);
+    let others = RESERVE + SOCKET_PLACES as u64;
+    let wanted = (connections as u64).saturating_add(others);
     let limit = getrlimit(Resource::Nofile);
     let (now, most) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
     let raised = now.max(wanted.min(most));
@@ -65,7 +66,7 @@ fn room_for(connections: usize) -> usize {
     if open >= wanted {
         return connections;
     }
-    let room = usize::try_from(open.saturating_sub(RESERVE).max(1)).unwrap_or(1);
+    let room = usize::try_from(open.saturating_sub(others).max(1)).unwrap_or(1);
     log::warn!(target: LOG_TARGET, connections = room; "fewer connections than http.max_connections: this process may have {open} open files");
     room
 }

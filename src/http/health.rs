@@ -22,7 +22,7 @@ use crate::units;
 /// The longest that the store may take to let somebody write.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Room on the disk below which nothing more can be taken.
+/// Room on the disk below which nothing more is taken: it is left for what becomes of what was.
 const ROOM: u64 = 1 << 20;
 
 /// Where there is no room, whoever says so: a quota is not asked for, it is run into.
@@ -106,9 +106,14 @@ async fn unwritable(app: &App) -> Option<String> {
 fn cramped(space: Space) -> Option<String> {
     match space {
         Space { read_only: true, .. } => Some("the file system of the store is read-only".to_owned()),
-        Space { free: ..ROOM, .. } => Some(FULL.to_owned()),
+        space if is_short(space) => Some(FULL.to_owned()),
         Space { .. } => None,
     }
+}
+
+/// Whether there is too little room where the store lies for more to be taken.
+pub(super) const fn is_short(space: Space) -> bool {
+    space.free < ROOM
 }
 
 /// Why the sending loop, `silent` for so long, delivers nothing.

@@ -55,6 +55,7 @@ pub use handed::Handed;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::{Allowance, Listen, Options, Origin};
+pub use serve::SOCKET_PLACES;
 
 use crate::cache::{self, Cache};
 use crate::clock::{Clock, SystemClock};

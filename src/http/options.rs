@@ -33,7 +33,8 @@ pub struct Options {
     pub cors_origins: Vec<Origin>,
     /// The most bytes of one request's body.
     pub max_body: usize,
-    /// The most connections at once; more of them wait to be taken.
+    /// The most connections at once; more of them wait to be taken, but for the socket's own
+    /// ([`SOCKET_PLACES`](super::SOCKET_PLACES)).
     pub max_connections: usize,
     /// No more is accepted while this many are pending.
     pub max_pending: u64,

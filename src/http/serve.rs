@@ -39,10 +39,17 @@ const BUFFER: usize = 64 << 10;
 /// How long it rests when a connection cannot be taken: there are too many open files, which takes time to pass.
 const REST: Duration = Duration::from_millis(100);
 
+/// The places that the Unix socket has of its own, beside those that there are for all: whoever comes over the network, and
+/// however many they are, they keep no program of this host waiting.
+pub const SOCKET_PLACES: usize = 64;
+
 /// What all connections have in common.
 struct Serving {
     router: Router,
+    /// Places for all.
     room: Arc<Semaphore>,
+    /// More of them, for those who come by the socket.
+    of_socket: Arc<Semaphore>,
     tracker: TaskTracker,
     seats: Seats,
     stopping: CancellationToken,
@@ -63,6 +70,7 @@ pub(super) fn start(
     let serving = Arc::new(Serving {
         router: router::router(app),
         room: Arc::new(Semaphore::new(app.options.max_connections)),
+        of_socket: Arc::new(Semaphore::new(SOCKET_PLACES)),
         tracker: tracker.clone(),
         seats,
         stopping: app.stopping.clone(),
@@ -70,7 +78,7 @@ pub(super) fn start(
     for listener in tcp {
         let serving = Arc::clone(&serving);
         tracker.spawn(async move {
-            while let Some((taken, room)) = serving.next(listener.accept()).await {
+            while let Some((taken, room)) = serving.next(listener.accept(), serving.place()).await {
                 match taken {
                     Ok((stream, address)) => serving.tcp(stream, address, room),
                     Err(error) => rest(&error).await,
@@ -81,7 +89,9 @@ pub(super) fn start(
     for socket in unix {
         let serving = Arc::clone(&serving);
         tracker.spawn(async move {
-            while let Some((taken, room)) = serving.next(socket.listener.accept()).await {
+            while let Some((taken, room)) =
+                serving.next(socket.listener.accept(), serving.place_at_socket()).await
+            {
                 match taken {
                     Ok((stream, _)) => serving.unix(stream, room),
                     Err(error) => rest(&error).await,
@@ -117,13 +127,31 @@ async fn rest(error: &io::Error) {
 impl Serving {
     /// The next connection, as soon as there is room for it; `None` at the end. Room is asked for when it is there: a listener to
     /// which nobody comes must not keep a place from the others.
-    async fn next<T>(&self, accept: impl Future<Output = T>) -> Option<(T, OwnedSemaphorePermit)> {
+    async fn next<T>(
+        &self,
+        accept: impl Future<Output = T>,
+        place: impl Future<Output = Option<OwnedSemaphorePermit>>,
+    ) -> Option<(T, OwnedSemaphorePermit)> {
         let next = async {
             let taken = accept.await;
-            let room = Arc::clone(&self.room).acquire_owned().await.ok()?;
-            Some((taken, room))
+            Some((taken, place.await?))
         };
         self.stopping.run_until_cancelled(next).await.flatten()
+    }
+
+    /// A place for whoever comes.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    /// A place for who comes by the socket: one for all as long as there is any, then one of its own; else whichever is free
+    /// first.
+    async fn place_at_socket(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            place = self.place() => place,
+            own = Arc::clone(&self.of_socket).acquire_owned() => own.ok(),
+        }
     }
 
     fn tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, room: OwnedSemaphorePermit) {

@@ -144,6 +144,22 @@ fn a_second_signal_abandons_what_is_under_way_and_its_end_is_unknown() {
     assert!(shown.contains("attempt 1  unknown"), "{shown}");
 }
 
+/// The attempt would end well after five minutes.
+#[test]
+fn what_is_not_over_when_the_time_to_drain_is_is_abandoned_and_its_end_is_unknown() {
+    let sandbox = sandbox("");
+    let begun = sandbox.path().join("begun");
+    let slow = running("run", &format!("touch {}; sleep 300", begun.display()));
+    sandbox.configure(&format!("[daemon]\ndrain = \"2s\"\n{slow}timeout = \"1h\"\n"));
+    let daemon = Daemon::start(&sandbox);
+    let id = enqueue(&sandbox, "run");
+    until("the attempt begins", || begun.exists());
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ended(), Some(0));
+    let shown = sandbox.ok(&["show", &id]);
+    assert!(shown.contains("attempt 1  unknown"), "{shown}");
+}
+
 /// Whether the last reload that the log tells of was refused for this. Others write beside it: the maintenance does.
 fn refused_at_last(log: &str, why: &str) -> bool {
     let reload = log.lines().rfind(|line| line.contains("daemon reload"));

@@ -80,6 +80,19 @@ impl Daemon {
         }
     }
 
+    /// What it has told its manager since that was heard last.
+    pub fn told(&self) -> Vec<String> {
+        self.manager.set_nonblocking(true).expect("set it");
+        let mut bytes = [0; 4096];
+        let told = std::iter::from_fn(|| {
+            let length = self.manager.recv(&mut bytes).ok()?;
+            Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+        });
+        let told = told.collect();
+        self.manager.set_nonblocking(false).expect("set it");
+        told
+    }
+
     pub fn signal(&self, name: &str) {
         let kill = Command::new("kill").args([name, &self.process.id().to_string()]).status();
         assert!(kill.expect("run kill").success());

@@ -31,6 +31,14 @@ impl SmallDisk {
         self.folder.path()
     }
 
+    /// Takes the room that is left, but for so many bytes.
+    pub fn fill_but(&self, bytes: u64) {
+        self.fill();
+        let filler = File::options().write(true).open(self.path().join("filler")).expect("open the filler");
+        let length = filler.metadata().expect("its length").len();
+        filler.set_len(length - bytes).expect("give some of it back");
+    }
+
     /// Takes all the room that is left.
     pub fn fill(&self) {
         let mut file = File::create(self.path().join("filler")).expect("make the filler");

@@ -92,6 +92,29 @@ fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
     assert_eq!(ground.ask_by_tcp("/healthz", &[]).status, 200);
 }
 
+/// Whoever watches keeps a place for as long as it likes.
+#[test]
+fn when_the_network_has_taken_all_places_the_socket_answers_all_the_same() {
+    const PLACES: usize = 5;
+    let ground = Ground::accepting(&format!("loopback_without_token = true\nmax_connections = {PLACES}"));
+    let mut watch: Vec<_> = (0..PLACES).map(|_| connect(&ground)).collect();
+    for mut stream in &watch {
+        stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+    let mut next = connect(&ground);
+    next.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+    for _ in 0..3 {
+        assert_eq!(ground.ask("/healthz", &[]).status, 200);
+    }
+    assert_eq!(ground.post(r#"{"channel": "run", "message": "x"}"#).status, 202);
+    assert!(!is_told(&next), "there was a place although all were taken");
+    watch.pop();
+    assert!(next.read(&mut [0; 512]).is_ok_and(|length| length > 0), "the place that is free again");
+}
+
 /// Takes as long as one may take nothing: thirty seconds.
 #[test]
 fn who_asks_and_does_not_read_is_hung_up_on() {

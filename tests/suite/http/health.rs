@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::ground::{Ground, socket};
@@ -116,6 +116,37 @@ fn it_is_not_ready_while_the_disk_is_full_or_takes_nothing() {
     assert_eq!(reasons(&ground), [""; 0]);
 }
 
+#[test]
+fn while_the_disk_is_short_no_more_is_accepted_and_what_is_there_is_steered_as_ever() {
+    if !may_mount() {
+        // Only root can have a disk of its own.
+        return;
+    }
+    let disk = SmallDisk::mount(16 << 20);
+    let ground = Ground::within(disk.path());
+    let row = r#"{"channel":"run","to":"ann@example.org","message":"hello"}"#;
+    let ids: Vec<_> = (0..2).map(|_| ground.post(row).json()["id"].as_u64().expect("an id")).collect();
+    for id in ids {
+        // What is left is enough for what follows, and too little for a queue.
+        disk.fill_but(512 << 10);
+        until("it is refused while it could be written yet", || {
+            let answer = ground.post(row);
+            let refused = answer.status == 503 && answer.problem().contains("too little room for more");
+            assert!(refused || answer.status == 202, "{answer:?}");
+            assert!(!refused || answer.header("retry-after") == Some("30"), "{answer:?}");
+            refused
+        });
+        assert_eq!(reasons(&ground), ["the disk of the store is full"]);
+        let there = ground.sandbox.accepted();
+        assert_eq!(ground.ask(&format!("/v1/notifications/{id}"), &["-X", "DELETE"]).status, 200);
+        let again = format!("/v1/notifications/{id}/requeue");
+        assert_eq!(ground.ask(&again, &["-X", "POST"]).status, 200);
+        assert_eq!(ground.sandbox.accepted(), there);
+        disk.empty();
+        until("it is accepted again", || ground.post(row).status == 202);
+    }
+}
+
 /// strace lets every sync fail, as a dying disk does.
 #[test]
 fn it_is_not_ready_from_a_commit_that_failed_until_one_gets_to_disk() {
@@ -160,35 +191,61 @@ fn it_is_not_ready_while_it_drains() {
     assert_eq!(ground.daemon.ended(), Some(0));
 }
 
-/// strace holds the thread of the sending loop, and none of the others, for longer than the loop may be silent.
+/// How long the sending loop has been silent, as `/readyz` says; `None` while it is ready.
+fn silent(ground: &Ground) -> Option<Duration> {
+    let why = reasons(ground);
+    let [why] = &why[..] else {
+        assert_eq!(why, [""; 0]);
+        return None;
+    };
+    let silent = why.strip_prefix("the sending loop gave no sign of life for ");
+    Some(silent.and_then(|silent| humantime::parse_duration(silent).ok()).unwrap_or_else(|| panic!("{why}")))
+}
+
+/// Lets go of what it holds when it is dropped, however the test ends.
+struct Strace(Child);
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        // TERM, so that it lets go.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// strace holds the thread of the sending loop, and none of the others, until it is told to let go.
 #[test]
-fn it_is_not_ready_while_the_sending_loop_stands_still() {
+fn while_the_sending_loop_stands_still_it_is_not_ready_and_the_watchdog_starves() {
     let ground = Ground::new("");
-    assert_eq!(reasons(&ground), [""; 0]);
+    assert_eq!(silent(&ground), None);
     let holds = Command::new("strace")
         .args(["--quiet=all", "--trace=epoll_wait,epoll_pwait", "--output=/dev/null"])
-        .args(["--inject=epoll_wait,epoll_pwait:delay_exit=60s", "--attach", &ground.daemon.id().to_string()])
+        .args([
+            "--inject=epoll_wait,epoll_pwait:delay_exit=3600s",
+            "--attach",
+            &ground.daemon.id().to_string(),
+        ])
         .spawn();
-    let mut holds = holds.expect("run strace");
-    let began = Instant::now();
-    let why = loop {
-        match &reasons(&ground)[..] {
-            [] => assert!(began.elapsed() < Duration::from_secs(60), "it is ready for a minute"),
-            why => break why.to_owned(),
+    let holds = Strace(holds.expect("run strace"));
+    let silent_for = |least: Duration| {
+        let began = Instant::now();
+        loop {
+            match silent(&ground) {
+                Some(silent) if silent >= least => return silent,
+                silent => assert!(began.elapsed() < Duration::from_secs(90), "{silent:?}, not {least:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(200));
         }
-        std::thread::sleep(Duration::from_millis(200));
     };
-    let silent = match &why[..] {
-        [why] => why.strip_prefix("the sending loop gave no sign of life for "),
-        _ => None,
-    };
-    let silent = silent.and_then(|silent| humantime::parse_duration(silent).ok());
-    assert!(silent >= Some(Duration::from_secs(30)), "{why:?}");
-    // TERM, so that it lets go.
-    let kill = Command::new("kill").arg(holds.id().to_string()).status();
-    assert!(kill.expect("run kill").success());
-    holds.wait().expect("its end");
+    let least = Duration::from_secs(30);
+    let first = silent_for(least);
+    // From here on all that would be told: the loop is held until the end. A sign of life is owed every ten seconds.
+    ground.daemon.told();
+    silent_for(first + Duration::from_secs(21));
+    assert_eq!(ground.daemon.told(), [""; 0]);
+    drop(holds);
     until("ready again", || reasons(&ground).is_empty());
+    ground.daemon.hears("WATCHDOG=1");
 }
 
 /// The names of numbers that a text speaks of, without what a histogram appends.
