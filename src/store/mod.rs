@@ -29,8 +29,8 @@ pub use error::{Error, ErrorKind, Result};
 pub(crate) use handle::guarded;
 pub use handle::{Handle, Refused, Stopped};
 pub use params::{
-    Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Portion, Purge, Selection,
-    Settlement,
+    Claim, Exchange, Filter, GiveBack, NewBatch, Next, Order, Page, PassRecord, Portion, Purge, RequestKey,
+    Selection, Settlement,
 };
 pub use rows::{
     Attached, Attempt, Batch, BatchReceipt, Changed, ChannelCounts, ChannelState, ClaimReply, Claimed,
@@ -79,6 +79,9 @@ pub trait Reader: Send {
     fn mark(&self) -> Result<Mark>;
     /// Which notifications changed after the change `after`; a list of at most `limit` changes.
     fn touched(&self, after: u64, limit: usize) -> Result<Touched>;
+    /// What is answered to a request whose key was used for a request: as that was, with nothing new, when both are the same,
+    /// else that it is refused. `None` while the key is free.
+    fn request(&self, now: Timestamp, request: &RequestKey) -> Result<Option<Taken>>;
     /// A known user.
     fn user(&self, id: &str) -> Result<Option<User>>;
 }
@@ -96,7 +99,8 @@ pub trait Writer: Send {
 
     /// Accepts the requests that came together, each whole or not at all, and answers in the same order. A known key
     /// answers as in [`Writer::enqueue`] when the notification says the same (but for its times), else its
-    /// request is refused.
+    /// request is refused. With a key of its own ([`Portion::request`]) a request is answered as [`Reader::request`] says, and is
+    /// refused too when that key was used for something, or when some of its notifications are known and some are not.
     fn enqueue_portions(&mut self, now: Timestamp, portions: &[Portion]) -> Result<Vec<Taken>>;
 
     /// Accepts one row after another until `rows` says commit or roll back; constant memory. `None` when

@@ -176,6 +176,25 @@ pub struct Portion {
     pub key_expires_at: Timestamp,
     /// Where it came from, when they are to be a batch.
     pub batch: Option<String>,
+    /// The key of the request as a whole, beside those that its notifications have.
+    pub request: Option<RequestKey>,
+}
+
+/// The key of a request, which belongs to all that was asked for, and to nothing else until it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// As the caller gave it.
+    pub key: String,
+    /// Of what was asked for: two that ask for the same have the same one.
+    pub sha256: [u8; 32],
+}
+
+impl RequestKey {
+    /// The key of a notification of the request's row `number`, from 1, where the request is a list.
+    #[must_use]
+    pub fn of_row(&self, number: usize) -> String {
+        format!("{}/{number}", self.key)
+    }
 }
 
 /// One bite of a purge.

@@ -53,6 +53,11 @@ pub enum Taken {
         /// The notification of the first use; `None` when that is an earlier one of the same request.
         id: Option<Id>,
     },
+    /// None was accepted: the key of the request was used before for something else.
+    KeyUsed {
+        /// When that was accepted, where it is known.
+        since: Option<Timestamp>,
+    },
 }
 
 /// A notification as lists show it.

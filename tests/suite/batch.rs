@@ -142,7 +142,10 @@ fn every_wrong_row_is_told_with_its_line_up_to_a_count() {
     let sandbox = Sandbox::new();
     let text = "no json\n".repeat(30);
     let said = refused(&sandbox, 65, &["-"], text.as_bytes());
-    assert_eq!(said.lines().filter(|line| line.contains("is not a JSON object")).count(), 20);
+    assert_eq!(
+        said.lines().filter(|line| line.contains("row: is not JSON: expected ident (column 2)")).count(),
+        20
+    );
     assert!(said.contains("notifyctl: -:20: row: ") && said.contains("notifyctl: … and 10 more"), "{said}");
     let said = refused(&sandbox, 65, &["-", "--max-errors", "2"], text.as_bytes());
     assert!(said.contains("… and 28 more"), "{said}");
@@ -317,7 +320,7 @@ fn a_file_that_changes_between_the_passes_is_rolled_back() {
     let first = text.lines().next().unwrap();
     // The last row becomes a wrong one, another right one, or goes away.
     for (then, said) in [
-        (format!("{others}\noops"), "line:50: row: is not a JSON object"),
+        (format!("{others}\noops"), "line:50: row: is not JSON: expected value (column 1)"),
         (format!("{others}\n{first}"), "it was written to"),
         (others, "it was written to"),
     ] {

@@ -18,7 +18,7 @@ use crate::http::problem::{Problem, Refusals, RowProblem, defect};
 use crate::http::settling::{self, What};
 use crate::http::{App, answer, body, query};
 use crate::model::{self, Limits, NewNotification, Timestamp};
-use crate::store::{Portion, Taken, shapes};
+use crate::store::{Portion, RequestKey, Taken, shapes};
 use crate::wire;
 use crate::wire::row::{NewRow, Row};
 
@@ -30,7 +30,7 @@ const SOURCE: &str = "http";
     post, path = "/v1/notifications", operation_id = "enqueue", tag = "notifications",
     params(
         ("wait" = Option<String>, Query, description = "Answer when all is settled, after so long at the latest: `10s`; 60s at most"),
-        ("Idempotency-Key" = Option<String>, Header, description = "As the field `key`; for a list the key of each is this, a slash, and its number from 1"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe: it belongs to the whole request for a day, or as configured. The same request again (however its JSON is written) is answered as before, with `created` false; anything else under it is refused (409). The `key` of each notification is this too, in a list with a slash and the number of its row from 1 behind it"),
     ),
     request_body(content(
         (schema::Posted = "application/json"),
@@ -41,7 +41,7 @@ const SOURCE: &str = "http";
         (status = 200, description = "Settled, as `wait` asked for", body = schema::Settled),
         (status = 400, description = "It cannot be read", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 408, description = "The body did not come in time", body = crate::http::problem::Shape, content_type = "application/problem+json"),
-        (status = 409, description = "A key was used before for something else", body = crate::http::problem::Shape, content_type = "application/problem+json"),
+        (status = 409, description = "A key was used before for something else; nothing was enqueued", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 413, description = "It is too large", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 415, description = "It is neither JSON nor lines of JSON", body = crate::http::problem::Shape, content_type = "application/problem+json"),
         (status = 422, description = "A row is wrong; nothing was enqueued", body = crate::http::problem::Shape, content_type = "application/problem+json"),
@@ -59,26 +59,20 @@ pub(in crate::http) async fn enqueue(
     let key = key(request.headers())?;
     app.pending.admit(&app.readers).await?;
     let (bytes, room) = body::read(&app, request).await?;
-    let (mut rows, held) = aside(Held::by(room), move || rows::read(form, &bytes)).await?;
-    if let Some(key) = key {
-        rows.guard(&key)?;
-    }
+    let read = move || {
+        let mut rows = rows::read(form, &bytes)?;
+        let key = key.map(|key| rows.guard(key)).transpose()?;
+        Ok((rows, key.flatten()))
+    };
+    let ((rows, key), held) = aside(Held::by(room), read).await?;
     let single = rows.single;
-    let now = app.now();
-    let (new, held) = accept(&app, now, rows.rows, held).await?;
-    let many = !single || new.len() > 1;
-    let window = app.rules().key_window();
-    let portion = Portion { new, key_expires_at: now.plus(window), batch: many.then(|| SOURCE.to_owned()) };
-    let taken = match held.is_little() {
-        true => {
-            let taken = app.writer.enqueue(portion).await?;
-            drop(held);
-            taken
-        }
-        false => app.writer.enqueue_large(portion, held).await?,
+    let taken = match take(&app, rows, key.clone(), held).await {
+        Ok(taken) => taken,
+        // What could not be accepted any more may have been.
+        Err(problem) => before(&app, key.clone()).await.ok_or(problem)?,
     };
     match taken {
-        Taken::Whole { batch, new } if many => {
+        Taken::Whole { batch, new } if !single || new.len() > 1 => {
             let notifications = new.iter().map(|one| wire::Accepted::new(one.id, one.created)).collect();
             let answer = wire::AcceptedBatch { batch, notifications };
             if let (Some(id), Some(time)) = (batch, wait)
@@ -102,7 +96,32 @@ pub(in crate::http) async fn enqueue(
             Ok(accepted(Some(answer.status_url.clone()), &answer))
         }
         Taken::Conflict { position, id } => Err(conflict(position, id)),
+        Taken::KeyUsed { since } => Err(key_used(key, since)),
     }
+}
+
+/// Has all of the request accepted, if nothing is wrong with it.
+async fn take(app: &Arc<App>, rows: Rows, request: Option<RequestKey>, held: Held) -> Result<Taken, Problem> {
+    let (single, now) = (rows.single, app.now());
+    let (new, held) = accept(app, now, rows.rows, held).await?;
+    let batch = (!single || new.len() > 1).then(|| SOURCE.to_owned());
+    let portion = Portion { new, key_expires_at: now.plus(app.rules().key_window()), batch, request };
+    Ok(match held.is_little() {
+        true => {
+            let taken = app.writer.enqueue(portion).await?;
+            drop(held);
+            taken
+        }
+        false => app.writer.enqueue_large(portion, held).await?,
+    })
+}
+
+/// What is answered to a request whose key was used before, also where its moment is past by now, or its channel gone.
+async fn before(app: &App, request: Option<RequestKey>) -> Option<Taken> {
+    let (request, now) = (request?, app.now());
+    let found = app.readers.call(move |reader| reader.request(now, &request)).await;
+    // Who is refused anyway hears the reason of that.
+    found.ok()?.ok()?
 }
 
 fn accepted(place: Option<String>, answer: &impl serde::Serialize) -> Response {
@@ -122,6 +141,16 @@ fn conflict(position: usize, id: Option<model::Id>) -> Problem {
     let what = format!(
         "number {} has the key of {other}, which says something else; nothing was enqueued",
         position + 1
+    );
+    Problem::new(StatusCode::CONFLICT).detail(what)
+}
+
+fn key_used(key: Option<RequestKey>, since: Option<Timestamp>) -> Problem {
+    let key = key.map_or(String::new(), |request| format!(" `{}`", request.key));
+    let when = since.map_or("before".to_owned(), |at| format!("at {}", wire::rfc3339(at)));
+    let what = format!(
+        "the Idempotency-Key{key} was used {when} for something else, and nothing was enqueued; what is new needs a key of its own, \
+         what is repeated has to be as it was"
     );
     Problem::new(StatusCode::CONFLICT).detail(what)
 }
@@ -160,17 +189,23 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 impl Rows {
-    /// Gives each row its key: the header's own for a single one, with its number behind it in a list.
-    fn guard(&mut self, key: &str) -> Result<(), Problem> {
+    /// Gives each row its key: the header's own for a single one, with its number behind it in a list. That of the whole is
+    /// given back, unless a row is wrong: what was left out of it is not what it says.
+    fn guard(&mut self, key: String) -> Result<Option<RequestKey>, Problem> {
         if self.rows.iter().any(|(_, row)| row.key.is_some()) {
             let what = "the header Idempotency-Key and the field `key` are both given; keep one";
             return Err(Problem::new(StatusCode::BAD_REQUEST).detail(what));
         }
-        let single = self.single;
-        for (number, (_, row)) in (1..).zip(&mut self.rows) {
-            row.key = Some(if single { key.to_owned() } else { format!("{key}/{number}") });
+        if self.rows.iter().any(|(_, row)| !row.flaws.is_empty()) {
+            return Ok(None);
         }
-        Ok(())
+        let single = self.single;
+        let sha256 = wire::row::sha256(single, self.rows.iter().map(|(_, row)| row));
+        let request = RequestKey { key, sha256 };
+        for (number, (_, row)) in (1..).zip(&mut self.rows) {
+            row.key = Some(if single { request.key.clone() } else { request.of_row(number) });
+        }
+        Ok(Some(request))
     }
 }
 

@@ -76,7 +76,7 @@ impl Desks {
 fn portion(count: usize) -> Portion {
     let content = Content { recipient: "a@example.org".into(), message: "m".into(), ..Content::default() };
     let new = NewNotification { channel: "mail".into(), content, ..NewNotification::default() };
-    Portion { new: vec![new; count], key_expires_at: NOW, batch: None }
+    Portion { new: vec![new; count], key_expires_at: NOW, ..Portion::default() }
 }
 
 fn accepted(store: &mut dyn Store) -> u64 {

@@ -16,12 +16,33 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use super::failure::{failure, io_failure};
 use super::sql::sql;
-use super::trouble;
+use super::{Sqlite, counters, trouble};
 use crate::model::Status;
-use crate::store::{Error, ErrorKind, Finding, Result, TableStats};
+use crate::store::{Admin, Error, ErrorKind, Finding, Result, TableStats};
+
+impl Admin for Sqlite {
+    fn check(&self) -> Result<Vec<Finding>> {
+        self.read(check)
+    }
+
+    fn recount(&mut self) -> Result<()> {
+        self.write("count anew what is in", |connection| {
+            counters::recount(connection)?;
+            trouble::forget_unreadable(connection)
+        })
+    }
+
+    fn stats(&self) -> Result<Vec<TableStats>> {
+        self.read(|connection| stats(connection, &self.path))
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        backup(&self.connection, &self.path, to)
+    }
+}
 
 /// Every check, on one view of the store.
-pub(super) fn check(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
+fn check(connection: &Connection) -> rusqlite::Result<Vec<Finding>> {
     let view = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
     let mut findings = integrity(&view)?;
     let is_damaged = !findings.is_empty();
@@ -136,7 +157,7 @@ fn strays(connection: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Res
 }
 
 /// The sizes of tables and indexes, and of the file and its log.
-pub(super) fn stats(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<TableStats>> {
+fn stats(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<TableStats>> {
     let mut stats = Vec::new();
     let mut query = connection.prepare(sql!("stats"))?;
     let mut rows = query.query([])?;
@@ -166,7 +187,7 @@ pub(super) fn stats(connection: &Connection, path: &Path) -> rusqlite::Result<Ve
 const BITE: (i32, Duration) = (1_000, Duration::from_millis(2));
 
 /// A consistent copy: into a file beside the target, synced, then renamed.
-pub(super) fn backup(connection: &Connection, path: &Path, to: &Path) -> Result<()> {
+fn backup(connection: &Connection, path: &Path, to: &Path) -> Result<()> {
     let io_failed = |error: &io::Error| io_failure("write backup", to, error);
     if to.exists() {
         return Err(io_failed(&Errno::EXIST.into()));

@@ -7,12 +7,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 use super::claim::Opening;
 use super::counters::Counters;
 use super::sql::sql;
-use super::{content, read};
+use super::{content, keys, read};
 use crate::model::{Attachment, Id, NewNotification, Timestamp};
 use crate::store::{BatchReceipt, Claim, Claimed, Enqueued, NewBatch, Next, Portion, Taken};
-
-/// How many expired keys each use of a key removes.
-const KEYS_FORGOTTEN: i64 = 4;
 
 /// Accepts `new` in the transaction that is open.
 pub(super) fn enqueue(
@@ -124,14 +121,6 @@ struct Known<'n> {
     batch: Option<Id>,
 }
 
-/// Whether both say the same, but for their times: those that are told as a wait differ each time.
-fn is_same(one: &NewNotification, other: &NewNotification) -> bool {
-    one.channel == other.channel
-        && one.user_id == other.user_id
-        && one.priority == other.priority
-        && one.content == other.content
-}
-
 /// What all that is accepted in one transaction has in common.
 struct Entry<'c, 'o> {
     connection: &'c Connection,
@@ -152,11 +141,22 @@ impl<'c> Entry<'c, '_> {
 
     /// Looks at every key first: a request that is refused has written nothing.
     fn take(&mut self, portion: &Portion) -> rusqlite::Result<Taken> {
+        if let Some(request) = &portion.request
+            && let Some(answer) = keys::request(self.connection, self.now, request)?
+        {
+            return Ok(answer);
+        }
         let mut known = Known::default();
         for (position, new) in portion.new.iter().enumerate() {
             if let Some(conflict) = self.look(&mut known, &portion.new, position, new)? {
                 return Ok(conflict);
             }
+        }
+        if let Some(request) = &portion.request
+            && known.repeated < portion.new.len()
+            && (known.repeated > 0 || keys::is_used(self.connection, self.now, request)?)
+        {
+            return Ok(Taken::KeyUsed { since: None });
         }
         self.key_expires_at = portion.key_expires_at;
         self.batch = match (&portion.batch, known.repeated < portion.new.len()) {
@@ -168,6 +168,13 @@ impl<'c> Entry<'c, '_> {
             let created = || new.iter().filter(|one| one.created).map(|one| one.id);
             let (first, last) = (created().next(), created().next_back());
             create_batch(self.connection, (id, self.now, source), (first, last))?;
+        }
+        // Where all were known, their own keys say so for as long as they would have.
+        if let (Some(request), [first, .., last] | [first @ last]) = (&portion.request, new.as_slice())
+            && first.created
+        {
+            // What is accepted in one transaction stands side by side.
+            keys::remember_request(self.connection, self.key_expires_at, request, (first.id, last.id))?;
         }
         let batch = self.batch.take().or(known.batch.filter(|_| portion.batch.is_some()));
         Ok(Taken::Whole { batch, new })
@@ -184,7 +191,7 @@ impl<'c> Entry<'c, '_> {
         let Some(key) = &new.idempotency_key else { return Ok(None) };
         if let Some(&first) = known.here.get(&(key.as_str(), new.content.recipient.as_str())) {
             known.repeated += 1;
-            return Ok((!is_same(&all[first], new)).then_some(Taken::Conflict { position, id: None }));
+            return Ok((!keys::is_same(&all[first], new)).then_some(Taken::Conflict { position, id: None }));
         }
         known.here.insert((key, &new.content.recipient), position);
         let Some(id) = self.find(key, new)? else { return Ok(None) };
@@ -192,16 +199,12 @@ impl<'c> Entry<'c, '_> {
         // What was purged cannot say any more what it was.
         let Some(old) = read::get(self.connection, id)? else { return Ok(None) };
         known.batch = known.batch.or(old.summary.batch_id);
-        let same = old.summary.channel == new.channel
-            && old.summary.user_id == new.user_id
-            && old.summary.priority == new.priority
-            && old.content == new.content;
+        let same = keys::is_stored(self.connection, &old, new)?;
         Ok((!same).then_some(Taken::Conflict { position, id: Some(id) }))
     }
 
     fn find(&self, key: &str, new: &NewNotification) -> rusqlite::Result<Option<Id>> {
-        let mut find = self.connection.prepare_cached(sql!("key_find"))?;
-        find.query_row(params![key, new.content.recipient, self.now], |row| row.get(0)).optional()
+        keys::find(self.connection, self.now, key, &new.content.recipient)
     }
 
     fn accept(&mut self, new: &NewNotification) -> rusqlite::Result<Enqueued> {
@@ -213,9 +216,7 @@ impl<'c> Entry<'c, '_> {
         }
         let id = self.insert(new)?;
         if let Some(key) = &new.idempotency_key {
-            connection.prepare_cached(sql!("keys_forget"))?.execute(params![now, KEYS_FORGOTTEN])?;
-            let mut remember = connection.prepare_cached(sql!("key_remember"))?;
-            remember.execute(params![key, new.content.recipient, id, key_expires_at])?;
+            keys::remember(connection, (now, key_expires_at), (key, &new.content.recipient), id)?;
         }
         self.counters.accepted(&new.channel, self.batch, 1);
         Ok(Enqueued { id, created: true })

@@ -88,7 +88,7 @@ mod tests {
         let message = "x".repeat(1 << 20);
         let content = Content { recipient: "a".into(), message, ..Content::default() };
         let new = NewNotification { channel: "mail".into(), content, ..NewNotification::default() };
-        let portion = Portion { new: vec![new], key_expires_at: Timestamp(1), batch: None };
+        let portion = Portion { new: vec![new], key_expires_at: Timestamp(1), ..Portion::default() };
         let ended = AtomicBool::new(false);
         let longest = std::thread::scope(|scope| {
             scope.spawn(|| {

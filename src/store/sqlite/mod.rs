@@ -16,6 +16,7 @@ mod exchange;
 mod failure;
 mod filter;
 mod harm;
+mod keys;
 mod limit;
 mod line;
 mod live;
@@ -49,10 +50,10 @@ use self::failure::{failure, io_failure};
 use self::room::Room;
 use self::sql::sql;
 use super::{
-    Access, Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error,
-    ErrorKind, Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, Next,
-    Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, Result, Selection, Space,
-    Summary, TableStats, Taken, Turn, User, Worker, Writer,
+    Access, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
+    Events, Exchange, Exchanged, Filter, Identity, LiveWorker, NewBatch, Next, Notification, Orphan, Page,
+    PassRecord, Portion, Purge, Purged, Reader, RequestKey, Result, Selection, Space, Summary, Taken, Turn,
+    User, Worker, Writer,
 };
 use crate::model::{Cursor, EventFilter, EventKind, Id, Mark, NewNotification, Timestamp, Touched};
 
@@ -236,6 +237,10 @@ impl Reader for Sqlite {
 
     fn touched(&self, after: u64, limit: usize) -> Result<Touched> {
         self.read(|connection| events::touched(connection, after, limit))
+    }
+
+    fn request(&self, now: Timestamp, request: &RequestKey) -> Result<Option<Taken>> {
+        self.read(|connection| keys::request(connection, now, request))
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {
@@ -425,26 +430,5 @@ impl Drop for Sqlite {
         if self.moves_its_log() {
             wal::move_on_close(&self.connection);
         }
-    }
-}
-
-impl Admin for Sqlite {
-    fn check(&self) -> Result<Vec<Finding>> {
-        self.read(admin::check)
-    }
-
-    fn recount(&mut self) -> Result<()> {
-        self.write("count anew what is in", |connection| {
-            counters::recount(connection)?;
-            trouble::forget_unreadable(connection)
-        })
-    }
-
-    fn stats(&self) -> Result<Vec<TableStats>> {
-        self.read(|connection| admin::stats(connection, &self.path))
-    }
-
-    fn backup(&self, to: &Path) -> Result<()> {
-        admin::backup(&self.connection, &self.path, to)
     }
 }

@@ -151,6 +151,10 @@ impl Builder {
     fn headers(&mut self, value: Value) {
         match value {
             Value::Object(all) => all.into_iter().for_each(|(name, value)| self.pair(name, value)),
+            Value::Array(all) if all.is_empty() => {
+                let what = "is an empty list; write an object, or a list of pairs, or leave it out";
+                self.problem(Problem::new("headers", what));
+            }
             Value::Array(all) => {
                 for one in all {
                     match pair(one) {

@@ -6,14 +6,20 @@ use super::bounded::Bounded;
 use super::{Builder, Field, Row};
 use crate::model::Problem;
 use serde::Deserializer;
-use serde::de::{Deserialize, MapAccess, Visitor};
+use serde::de::{Deserialize, IgnoredAny, MapAccess, Visitor};
 
-/// Reads a row from a JSON object. A text that is none is torn, with the column at which it ends to be one.
+/// Reads a row from a JSON object. A text that is none is torn, with the place at which it ends to be one.
 #[must_use]
 pub fn parse(text: &str) -> Row {
+    let torn = |error: &serde_json::Error| {
+        Row::torn(Problem::new("row", format!("is not JSON: {}", said_where(error))))
+    };
     // Asked first, because serde's own words for a wrong type repeat the value, which may be personal.
     if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-        return Row::torn(Problem::new("row", "is not a JSON object"));
+        return match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => Row::torn(Problem::new("row", "is not a JSON object")),
+            Err(error) => torn(&error),
+        };
     }
     let mut builder = Builder::default();
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -24,10 +30,7 @@ pub fn parse(text: &str) -> Row {
         Err(_) if left.is_none() => {
             Row::torn(Problem::new("row", format!("holds more than {} values", Row::VALUES)))
         }
-        Err(error) => {
-            let what = format!("is not JSON: {}", said_where(&error));
-            Row::torn(Problem::new("row", what))
-        }
+        Err(error) => torn(&error),
     }
 }
 
@@ -122,6 +125,9 @@ mod tests {
     fn headers_may_be_pairs_so_that_a_name_can_come_twice() {
         let row = parse(r#"{"headers":[["X-A","1"],["X-A","2"]]}"#);
         assert_eq!(row.headers, [("X-A".into(), "1".into()), ("X-A".to_owned(), "2".to_owned())]);
+        let empty = "headers: is an empty list; write an object, or a list of pairs, or leave it out";
+        assert_eq!(problems(r#"{"headers":[]}"#), [empty]);
+        assert_eq!(problems(r#"{"headers":{}}"#), Vec::<String>::new());
         assert_eq!(problems(r#"{"headers":[["X-A"]]}"#), ["headers: one is not a pair of name and value"]);
     }
 
@@ -149,7 +155,10 @@ mod tests {
     #[test]
     fn what_is_not_json_is_one_problem_with_its_column() {
         for (text, said) in [
-            ("hello", "row: is not a JSON object"),
+            ("hello", "row: is not JSON: expected value (column 1)"),
+            ("\n secret", "row: is not JSON: expected value (line 2, column 2)"),
+            ("", "row: is not JSON: EOF while parsing a value (column 0)"),
+            ("\"secret\" secret", "row: is not JSON: trailing characters (column 10)"),
             ("\"secret\"", "row: is not a JSON object"),
             ("[1]", "row: is not a JSON object"),
             (r#"{"to":"a""#, "row: is not JSON: EOF while parsing an object (column 9)"),

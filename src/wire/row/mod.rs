@@ -7,6 +7,7 @@ mod accept;
 mod attachment;
 mod bounded;
 mod build;
+mod digest;
 mod field;
 mod json;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use accept::{Intake, NewRow, Terms};
 pub use attachment::{RowAttachment, media_type};
 pub use build::Builder;
+pub use digest::sha256;
 pub use field::Field;
 pub use json::{parse, said_where};
 

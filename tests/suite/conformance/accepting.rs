@@ -1,8 +1,9 @@
 //! Accepting and reading back.
 
-use notifyctl::model::{Attachment, Content, Cursor, EventFilter, NewNotification, Priority, Status};
+use notifyctl::model::{Attachment, Content, Cursor, EventFilter, Id, NewNotification, Priority, Status};
 use notifyctl::store::{
-    Attached, Claim, Enqueued, Exchange, Filter, NewBatch, Next, Order, Page, Portion, Taken, User,
+    Attached, Claim, Enqueued, Exchange, Filter, NewBatch, Next, Order, Page, Portion, Purge, RequestKey,
+    Taken, User,
 };
 
 use super::{CHANNEL, Place, T, at, enqueue, hand, ids, new, sound};
@@ -70,7 +71,7 @@ pub fn ids_rise_and_are_never_used_again(place: &dyn Place) {
     let first = enqueue(&mut *store, T, &[new("a"), new("b")]);
     assert!(first[0] > 0 && first[1] > first[0]);
     store.cancel(T, &super::only(&first)).unwrap();
-    let purge = notifyctl::store::Purge {
+    let purge = Purge {
         statuses: vec![Status::Cancelled],
         settled_before: at(10),
         now: at(100),
@@ -213,7 +214,132 @@ fn portion(recipients: &[&str], key: Option<&str>, batch: Option<&str>) -> Porti
         one
     };
     let new = recipients.iter().map(one).collect();
-    Portion { new, key_expires_at: at(60), batch: batch.map(str::to_owned) }
+    Portion { new, key_expires_at: at(60), batch: batch.map(str::to_owned), request: None }
+}
+
+/// A request that has a key as a whole; `print` is what it asked for.
+fn asked(recipients: &[&str], key: &str, print: u8) -> Portion {
+    let request = RequestKey { key: key.to_owned(), sha256: [print; 32] };
+    let mut portion = portion(recipients, None, Some("http"));
+    for (number, one) in (1..).zip(&mut portion.new) {
+        one.idempotency_key = Some(request.of_row(number));
+    }
+    Portion { request: Some(request), ..portion }
+}
+
+/// What it is answered while its key holds, once it came to these.
+fn as_before(batch: Option<Id>, ids: &[Id]) -> Taken {
+    Taken::Whole { batch, new: ids.iter().map(|&id| Enqueued { id, created: false }).collect() }
+}
+
+pub fn the_key_of_a_request_belongs_to_all_of_it_and_to_nothing_else(place: &dyn Place) {
+    let mut store = place.open();
+    let all = [
+        asked(&["a", "b"], "k", 1),
+        asked(&["a", "b"], "k", 1),
+        asked(&["a", "b"], "k", 2),
+        // Whom it tells may have been somebody else then.
+        asked(&["c"], "k", 1),
+        asked(&["a", "b"], "other", 1),
+    ];
+    let taken = store.enqueue_portions(T, &all).unwrap();
+    let Taken::Whole { batch, new } = &taken[0] else { panic!("{taken:?}") };
+    assert!(batch.is_some() && new.iter().all(|one| one.created), "{taken:?}");
+    let known: Vec<Id> = new.iter().map(|one| one.id).collect();
+    let (again, used) = (as_before(*batch, &known), Taken::KeyUsed { since: Some(T) });
+    assert_eq!(taken[1..4], [again.clone(), used.clone(), again.clone()]);
+    assert!(matches!(&taken[4], Taken::Whole { new, .. } if new.iter().all(|one| one.created)));
+    // Also where a worker comes along, and for who only asks.
+    let mut hand = hand(place, "h");
+    let exchange = Exchange { claim: vec![hand.wish(CHANNEL, 9, &[])], ..hand.exchange(at(1)) };
+    let (taken, exchanged) = hand.store.enqueue_and_exchange(at(1), &all[1..3], &exchange).unwrap();
+    assert_eq!((taken, exchanged.claims[0].claimed.len()), (vec![again.clone(), used.clone()], 4));
+    let ask = |portion: &Portion, seconds| {
+        place.open().request(at(seconds), portion.request.as_ref().unwrap()).unwrap()
+    };
+    assert_eq!([ask(&all[0], 59), ask(&all[2], 59)], [Some(again), Some(used)]);
+    assert_eq!([ask(&all[0], 60), ask(&asked(&["a"], "new", 1), 1)], [None, None]);
+    // Each is shown with the key of its own.
+    let key = |id| place.open().get(id).unwrap().unwrap().idempotency_key;
+    assert_eq!([key(known[0]), key(known[1])], [Some("k/1".into()), Some("k/2".into())]);
+    // What was purged is known, though not any more of which batch it was, nor since when.
+    for one in exchanged.claims[0].claimed.iter() {
+        assert!(hand.settle(one, at(2), Status::Sent));
+    }
+    let statuses = vec![Status::Sent];
+    let purge = Purge { statuses, settled_before: at(50), now: at(55), from: 0, limit: 99 };
+    assert_eq!(store.purge(&purge).unwrap().removed, 4);
+    assert_eq!(store.enqueue_portions(at(59), &all[..1]).unwrap(), [as_before(None, &known)]);
+    assert_eq!(ask(&all[2], 59), Some(Taken::KeyUsed { since: None }));
+    // Its window is over: it is free for anything.
+    let after = store.enqueue_portions(at(60), &all[2..3]).unwrap();
+    assert!(matches!(&after[0], Taken::Whole { new, .. } if new.iter().all(|one| one.created)), "{after:?}");
+    sound(&*store);
+}
+
+pub fn the_key_of_a_request_is_not_mixed_with_keys_that_were_used_otherwise(place: &dyn Place) {
+    let mut store = place.open();
+    let used = Taken::KeyUsed { since: None };
+    let mut row = portion(&["a"], Some("row/1"), None);
+    row.new.push(NewNotification { idempotency_key: Some("whole".into()), ..new("a") });
+    let Taken::Whole { new: known, .. } = store.enqueue_portions(T, &[row]).unwrap().remove(0) else {
+        panic!("refused")
+    };
+    let mut differs = asked(&["a"], "row", 1);
+    differs.new[0].content.message = "something else".into();
+    let all = [
+        asked(&["a", "b"], "row", 1),
+        asked(&["b"], "row", 1),
+        asked(&["a"], "whole", 1),
+        differs,
+        asked(&["a"], "row", 1),
+        asked(&["a"], "row", 2),
+    ];
+    let taken = store.enqueue_portions(T, &all).unwrap();
+    let known_one = as_before(None, &[known[0].id]);
+    let conflict = Taken::Conflict { position: 0, id: Some(known[0].id) };
+    assert_eq!(taken, [used.clone(), used.clone(), used, conflict, known_one.clone(), known_one]);
+    assert_eq!(store.counts().unwrap().of(Status::Pending), 2, "nothing was accepted");
+    // Nor was a key taken.
+    for portion in &all {
+        assert_eq!(store.request(T, portion.request.as_ref().unwrap()).unwrap(), None);
+    }
+    // The other way round each notification is guarded for its recipient, as ever.
+    let first = store.enqueue_portions(T, &[asked(&["a"], "new", 1)]).unwrap().remove(0);
+    let Taken::Whole { new: first, .. } = first else { panic!("{first:?}") };
+    let by_row = portion(&["a", "b"], Some("new/1"), None);
+    let Taken::Whole { new, .. } = store.enqueue_portions(T, &[by_row]).unwrap().remove(0) else {
+        panic!("refused")
+    };
+    assert_eq!((new[0].id, new[0].created, new[1].created), (first[0].id, false, true));
+    sound(&*store);
+}
+
+pub fn a_known_key_knows_attachments(place: &dyn Place) {
+    let mut store = place.open();
+    let file = |content: &[u8]| {
+        let content = content.to_vec();
+        Attachment { name: "a.txt".into(), media_type: "text/plain".into(), content }
+    };
+    let with = |files: Vec<Attachment>| {
+        let mut one = portion(&["a"], Some("k"), None);
+        one.new[0].content.attachments = files;
+        one.new[0].content.message = "long ".repeat(1_000);
+        one
+    };
+    let first = store.enqueue_portions(T, &[with(vec![file(b"hi"), file(b"")])]).unwrap().remove(0);
+    let Taken::Whole { new, .. } = first else { panic!("{first:?}") };
+    let conflict = Taken::Conflict { position: 0, id: Some(new[0].id) };
+    for (files, wanted) in [
+        (vec![file(b"hi"), file(b"")], &as_before(None, &[new[0].id])),
+        (vec![file(b"ho"), file(b"")], &conflict),
+        (vec![file(b""), file(b"hi")], &conflict),
+        (vec![file(b"hi")], &conflict),
+        (Vec::new(), &conflict),
+    ] {
+        assert_eq!(store.enqueue_portions(T, &[with(files)]).unwrap().remove(0), *wanted);
+    }
+    sound(&*store);
 }
 
 pub fn what_is_accepted_can_be_claimed_in_the_same_transaction(place: &dyn Place) {
@@ -224,7 +350,7 @@ pub fn what_is_accepted_can_be_claimed_in_the_same_transaction(place: &dyn Place
     let (taken, exchanged) = hand.store.enqueue_and_exchange(T, &all, &exchange).unwrap();
     let accepted = taken.iter().flat_map(|taken| match taken {
         Taken::Whole { new, .. } => new.iter().map(|one| one.id),
-        conflict @ Taken::Conflict { .. } => panic!("{conflict:?}"),
+        refused => panic!("{refused:?}"),
     });
     let claimed: Vec<_> = exchanged.claims[0].claimed.iter().map(|one| one.id).collect();
     assert_eq!(claimed, accepted.collect::<Vec<_>>());

@@ -9,8 +9,8 @@ use notifyctl::model::{Cursor, EventFilter, Id, Mark, NewNotification, Timestamp
 use notifyctl::store::{
     Admin, Attempt, Batch, BatchReceipt, Changed, ChannelState, Counts, Due, Enqueued, Error, ErrorKind,
     Events, Exchange, Exchanged, Filter, Finding, Identity, LiveWorker, NewBatch, NewToken, Next,
-    Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, Result, Selection, Space, Store,
-    Summary, TableStats, Taken, Token, Tokens, Turn, User, Worker, Writer,
+    Notification, Orphan, Page, PassRecord, Portion, Purge, Purged, Reader, RequestKey, Result, Selection,
+    Space, Store, Summary, TableStats, Taken, Token, Tokens, Turn, User, Worker, Writer,
 };
 
 /// Says of each exchange whether it fails, and how.
@@ -224,6 +224,10 @@ impl Reader for Failing {
 
     fn cursor(&self, since: Option<Timestamp>) -> Result<Cursor> {
         self.store.cursor(since)
+    }
+
+    fn request(&self, now: Timestamp, request: &RequestKey) -> Result<Option<Taken>> {
+        self.store.request(now, request)
     }
 
     fn user(&self, id: &str) -> Result<Option<User>> {

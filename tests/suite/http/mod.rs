@@ -5,6 +5,7 @@ mod document;
 mod events;
 pub mod ground;
 mod health;
+mod keys;
 mod page;
 mod posting;
 mod query;

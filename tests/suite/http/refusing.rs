@@ -27,6 +27,15 @@ fn every_problem_of_every_row_is_told_with_its_place() {
     let refused = ground.post(&rows.to_string());
     assert_eq!((refused.status, pointers(&refused)), (422, vec!["/1/message".into(), "/2/to".into()]));
 
+    // PHP writes an object without names so.
+    let refused = ground.post(r#"{"channel": "run", "message": "x", "headers": []}"#);
+    assert_eq!((refused.status, pointers(&refused)), (422, vec!["/headers".into()]));
+    let said = refused.problem();
+    assert!(
+        said.contains("is an empty list; write an object, or a list of pairs, or leave it out"),
+        "{said}"
+    );
+
     let lines = "{\"channel\": \"run\", \"message\": \"fine\"}\n\n{\"channel\": \"run\"}\n";
     let refused = ground
         .ask("/v1/notifications", &["-H", "Content-Type: application/x-ndjson", "--data-binary", lines]);
@@ -44,8 +53,11 @@ fn what_is_no_json_is_told_with_its_position() {
         ("{\n\"message\": \"x\"\n\"to\": 1}", "line 3, column 1"),
         ("[{\"message\": \"x\"},\n 7 8]", "line 2, column 4"),
         (r#"[{"message": "x"}, 7]"#, "is not a JSON object"),
-        ("hello", "is not a JSON object"),
-        ("", "is not a JSON object"),
+        ("hello", "is not JSON: expected value (column 1)"),
+        ("\n{}\n{", "is not JSON: trailing characters (line 3, column 1)"),
+        ("\n hello", "is not JSON: expected value (line 2, column 2)"),
+        ("", "is not JSON: EOF while parsing a value"),
+        ("7", "is not a JSON object"),
         (r#""secret""#, "is not a JSON object"),
         (deep.as_str(), "recursion limit"),
         (deep_list.as_str(), "EOF"),

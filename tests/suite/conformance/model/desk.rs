@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use notifyctl::model::{Id, NewNotification, Status, Timestamp};
 use notifyctl::store::{
-    Enqueued, Filter, NewBatch, Next, Order, Page, Portion, Purge, Purged, Selection, Summary,
+    Enqueued, Filter, NewBatch, Next, Order, Page, Portion, Purge, Purged, RequestKey, Selection, Summary,
 };
 
 use super::machine::{Machine, said};
@@ -33,16 +33,23 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A request over HTTP. Its keys are never used for something else: who does that is refused, which is another story.
-    pub(super) fn portion(&self, new: &[New]) -> Portion {
-        let one = |new: &New| {
+    /// A request over HTTP. The keys of its rows are never used for something else: who does that is refused, which is another
+    /// story. That of the whole may be.
+    pub(super) fn portion(&self, request: Option<usize>, new: &[New]) -> Portion {
+        // Few kinds, so that the same is asked for again.
+        let mut sha256 = [new.len() as u8; 32];
+        sha256.iter_mut().zip(new).for_each(|(byte, new)| *byte = new.recipient as u8);
+        let request = request.map(|key| RequestKey { key: format!("q{key}"), sha256 });
+        let one = |(number, new): (usize, &New)| {
             let mut one = self.whole(new);
-            one.idempotency_key =
-                one.idempotency_key.map(|key| format!("{key} {} {}", one.channel, one.priority));
+            one.idempotency_key = match &request {
+                Some(request) => Some(request.of_row(number)),
+                None => one.idempotency_key.map(|key| format!("{key} {} {}", one.channel, one.priority)),
+            };
             one
         };
         let key_expires_at = self.model.now.plus(KEY_WINDOW);
-        Portion { new: new.iter().map(one).collect(), key_expires_at, batch: None }
+        Portion { new: (1..).zip(new).map(one).collect(), key_expires_at, batch: None, request }
     }
 
     fn whole(&self, new: &New) -> NewNotification {

@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
                 self.workers[round.worker].past.push(claimed);
             }
         }
-        let posts: Vec<Portion> = round.posts.iter().map(|new| self.portion(new)).collect();
+        let posts: Vec<Portion> = round.posts.iter().map(|(key, new)| self.portion(*key, new)).collect();
         let slot = &mut self.workers[round.worker];
         let mut give_back = Vec::new();
         for which in &round.give_back {
@@ -197,11 +197,21 @@ impl<'a> Machine<'a> {
         self.model.heed(exchange);
         agree("requests", &taken.len(), &posts.len())?;
         for (portion, taken) in posts.iter().zip(taken) {
+            if self.model.knows(portion, &taken)? {
+                self.tell(format!(
+                    "with it came again, or with another one's key, {:?}: {taken:?}",
+                    portion.request
+                ));
+                continue;
+            }
             let Taken::Whole { batch: None, new: answers } = taken else { return Err(format!("{taken:?}")) };
             self.tell(format!("with it came {}", told(&portion.new, &answers)));
             agree("answers", &answers.len(), &portion.new.len())?;
-            for (new, answer) in portion.new.iter().zip(answers) {
-                self.model.enqueue(None, portion.key_expires_at, new, answer)?;
+            for (new, answer) in portion.new.iter().zip(&answers) {
+                self.model.enqueue(None, portion.key_expires_at, new, *answer)?;
+            }
+            if let Some(request) = &portion.request {
+                self.model.remember(request, portion.key_expires_at, &answers)?;
             }
         }
         let settled: Vec<bool> =

@@ -11,7 +11,8 @@ use notifyctl::model::priority::RETRIED_HANDICAP;
 use notifyctl::model::{Breaker, Content, Id, NewNotification, Rate, Reason, Status, Timestamp};
 use notifyctl::store::{
     Attempt, Batch, Changed, ChannelCounts, Claim, ClaimReply, Claimed, Counts, Due, Enqueued, Exchange,
-    Filter, GiveBack, LimitedBy, NewBatch, Orphan, Purge, Purged, Selection, Settlement, Summary,
+    Filter, GiveBack, LimitedBy, NewBatch, Orphan, Portion, Purge, Purged, RequestKey, Selection, Settlement,
+    Summary, Taken,
 };
 
 use super::rate::Used;
@@ -43,6 +44,15 @@ struct Key {
     stale: bool,
 }
 
+/// The key of a whole request.
+struct Asked {
+    sha256: [u8; 32],
+    ids: Vec<Id>,
+    until: Timestamp,
+    /// As that of a [`Key`].
+    stale: bool,
+}
+
 pub struct Model {
     /// What the wall clock says.
     pub now: Timestamp,
@@ -54,6 +64,7 @@ pub struct Model {
     /// Every id ever given, in order.
     pub ids: Vec<Id>,
     keys: BTreeMap<(String, String), Key>,
+    requests: BTreeMap<String, Asked>,
 }
 
 impl Model {
@@ -66,6 +77,7 @@ impl Model {
             channels: BTreeMap::new(),
             ids: Vec::new(),
             keys: BTreeMap::new(),
+            requests: BTreeMap::new(),
         }
     }
 
@@ -103,6 +115,7 @@ impl Model {
         self.ids.push(answer.id);
         if let Some(guard) = guard {
             self.keys.values_mut().for_each(|key| key.stale |= key.until <= now);
+            self.requests.values_mut().for_each(|key| key.stale |= key.until <= now);
             self.keys.insert(guard, Key { id: answer.id, until: key_until, stale: false });
         }
         let channel = self.channels.entry(new.channel.clone()).or_default();
@@ -112,6 +125,40 @@ impl Model {
             self.batches.get_mut(&batch).expect("begun").0.counts.accepted += 1;
         }
         self.rows.insert(answer.id, Row::accepted(now, answer.id, batch, new));
+        Ok(())
+    }
+
+    /// Whether the answer to a request is due to what had its key: as that one was, if it is the same, else a refusal. Where
+    /// that key may have been forgotten, and those of its notifications not, it may be refused for these.
+    pub fn knows(&self, portion: &Portion, taken: &Taken) -> Result<bool, String> {
+        let Some(request) = &portion.request else { return Ok(false) };
+        let held = self.requests.get(&request.key).filter(|held| held.until > self.now);
+        if let Some(held) = held {
+            let first = self.rows.get(&held.ids[0]);
+            let due = match held.sha256 == request.sha256 {
+                true => {
+                    let new = held.ids.iter().map(|&id| Enqueued { id, created: false }).collect();
+                    Taken::Whole { batch: None, new }
+                }
+                false => Taken::KeyUsed { since: first.map(|row| row.shown.summary.created_at) },
+            };
+            if *taken == due || !held.stale {
+                return agree("a known request", taken, &due).map(|()| true);
+            }
+        }
+        let of_it = |key: &str| key.strip_prefix(&request.key).is_some_and(|rest| rest.starts_with('/'));
+        let left = self.keys.iter().any(|((key, _), held)| of_it(key) && held.until > self.now && held.stale);
+        Ok(left && matches!(taken, Taken::Conflict { .. } | Taken::KeyUsed { since: None }))
+    }
+
+    /// A request was accepted: its key belongs to all of it, unless every row was known.
+    pub fn remember(&mut self, request: &RequestKey, until: Timestamp, answers: &[Enqueued]) -> Agreed {
+        let ids: Vec<Id> = answers.iter().filter(|one| one.created).map(|one| one.id).collect();
+        agree("whole or not at all", &(ids.is_empty() || ids.len() == answers.len()), &true)?;
+        if !ids.is_empty() {
+            let asked = Asked { sha256: request.sha256, ids, until, stale: false };
+            self.requests.insert(request.key.clone(), asked);
+        }
         Ok(())
     }
 

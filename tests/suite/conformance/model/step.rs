@@ -66,8 +66,8 @@ pub struct New {
 #[derive(Debug, Clone)]
 pub struct Round {
     pub worker: usize,
-    /// By request.
-    pub posts: Vec<Vec<New>>,
+    /// By request; the key of one belongs to all of it.
+    pub posts: Vec<(Option<usize>, Vec<New>)>,
     pub settle: Vec<(usize, End)>,
     pub give_back: Vec<usize>,
     /// (channel, how many at most)
@@ -182,7 +182,8 @@ fn new() -> impl Strategy<Value = New> {
 }
 
 fn round() -> impl Strategy<Value = Round> {
-    let posts = prop_oneof![2 => Just(Vec::new()), 1 => vec(vec(new(), 1..3), 1..4)];
+    let post = (option::weighted(0.5, 0..2usize), vec(new(), 1..3));
+    let posts = prop_oneof![2 => Just(Vec::new()), 1 => vec(post, 1..4)];
     let settle = vec((0..4usize, end()), 0..4);
     let claim = vec((0..CHANNELS.len(), 1..6u32), 0..3);
     (0..WORKERS, posts, settle, vec(0..4usize, 0..2), claim).prop_map(

@@ -1,0 +1,162 @@
+//! Whether two requests ask for the same: by the SHA-256 of what their rows say, however that is written.
+
+use sha2::{Digest, Sha256};
+
+use super::{Field, Row, RowAttachment};
+
+/// Of rows in their order, and of whether it is one `alone` or a list. What a row leaves out is not filled in, and waits are
+/// taken as waits: neither the time nor the configuration changes it.
+///
+/// It is kept in stores. What is added to rows later must leave that of a row without it as it is.
+#[must_use]
+pub fn sha256<'a>(alone: bool, rows: impl IntoIterator<Item = &'a Row>) -> [u8; 32] {
+    let mut said = Said(Sha256::new());
+    said.text(if alone { b"one" } else { b"list" });
+    for row in rows {
+        said.row(row);
+    }
+    said.0.finalize().into()
+}
+
+/// What was said so far: each text with its length before it, so that no two say the same with other borders.
+struct Said(Sha256);
+
+impl Said {
+    fn text(&mut self, text: &[u8]) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text);
+    }
+
+    fn field(&mut self, field: Field, values: &[&[u8]]) {
+        self.text(field.name().as_bytes());
+        self.0.update((values.len() as u64).to_le_bytes());
+        values.iter().for_each(|value| self.text(value));
+    }
+
+    fn row(&mut self, row: &Row) {
+        let Row { channel, to, user_id, subject, message, html, priority, not_before, .. } = row;
+        let Row { wait, ttl, key, headers, attachments, flaws: _, torn: _, .. } = row;
+        if !to.is_empty() {
+            self.field(Field::To, &to.iter().map(String::as_bytes).collect::<Vec<_>>());
+        }
+        for (field, text) in [
+            (Field::Channel, channel),
+            (Field::UserId, user_id),
+            (Field::Subject, subject),
+            (Field::Message, message),
+            (Field::Html, html),
+            (Field::NotBefore, not_before),
+            (Field::Key, key),
+        ] {
+            if let Some(text) = text {
+                self.field(field, &[text.as_bytes()]);
+            }
+        }
+        if let Some(priority) = priority {
+            self.field(Field::Priority, &[priority.as_str().as_bytes()]);
+        }
+        for (field, time) in [(Field::In, wait), (Field::Ttl, ttl)] {
+            if let Some(time) = time {
+                self.field(field, &[&time.as_nanos().to_le_bytes()]);
+            }
+        }
+        // The names of an object have no order; what has the same name twice does.
+        let mut headers: Vec<_> = headers.iter().collect();
+        headers.sort_by_key(|(name, _)| name);
+        for (name, value) in headers {
+            self.field(Field::Headers, &[name.as_bytes(), value.as_bytes()]);
+        }
+        for one in attachments {
+            match one {
+                RowAttachment::Content(one) => {
+                    let values = [one.name.as_bytes(), one.media_type.as_bytes(), &one.content];
+                    self.field(Field::Attachments, &values);
+                }
+                RowAttachment::Path(path) => self.field(Field::Attachments, &[path.as_bytes()]),
+            }
+        }
+        // No field has this name: here the row ends.
+        self.text(b"");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::wire::row::parse;
+
+    fn of(rows: &[&str]) -> [u8; 32] {
+        let rows: Vec<Row> = rows.iter().map(|text| parse(text)).collect();
+        assert!(rows.iter().all(|row| row.flaws.is_empty()), "{rows:?}");
+        sha256(rows.len() == 1, &rows)
+    }
+
+    #[test]
+    fn how_a_row_is_written_does_not_matter() {
+        let one = of(&[r#"{"to":"a","message":"é","in":"90m","headers":{"B":"1","A":"2"}}"#]);
+        for same in [
+            r#" { "headers": {"A": "2", "B": "1"}, "in": "90m", "message": "\u00e9", "to": ["a"] } "#,
+            r#"{"to":"a","message":"é","in":"5400s","headers":[["B","1"],["A","2"]],"subject":null}"#,
+        ] {
+            assert_eq!(of(&[same]), one, "{same}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_row_says_matters_and_so_does_the_order() {
+        let all: &[&[&str]] = &[
+            &["{}"],
+            &["{}", "{}"],
+            &["{}", "{}", "{}"],
+            &[r#"{"channel":"a"}"#],
+            &[r#"{"to":"a"}"#],
+            &[r#"{"to":["a","b"]}"#],
+            &[r#"{"to":["b","a"]}"#],
+            &[r#"{"to":["ab"]}"#],
+            &[r#"{"user_id":"a"}"#],
+            &[r#"{"subject":"a"}"#],
+            &[r#"{"subject":""}"#],
+            &[r#"{"message":"a"}"#],
+            &[r#"{"message":"a","subject":"b"}"#],
+            &[r#"{"message":"b","subject":"a"}"#],
+            &[r#"{"html":"a"}"#],
+            &[r#"{"priority":"normal"}"#],
+            &[r#"{"priority":"high"}"#],
+            &[r#"{"not_before":"a"}"#],
+            &[r#"{"in":"1h"}"#],
+            &[r#"{"ttl":"1h"}"#],
+            &[r#"{"ttl":"2h"}"#],
+            &[r#"{"key":"a"}"#],
+            &[r#"{"headers":{"A":"b"}}"#],
+            &[r#"{"headers":{"a":"b"}}"#],
+            &[r#"{"headers":{"Ab":""}}"#],
+            &[r#"{"headers":[["A","b"],["A","c"]]}"#],
+            &[r#"{"headers":[["A","c"],["A","b"]]}"#],
+            &[r#"{"attachments":[{"name":"a","content":"aGk="}]}"#],
+            &[r#"{"attachments":[{"name":"a","content":"aGo="}]}"#],
+            &[r#"{"attachments":[{"name":"b","content":"aGk="}]}"#],
+            &[r#"{"attachments":[{"name":"a","content":"aGk=","media_type":"text/plain"}]}"#],
+            &[r#"{"attachments":[{"name":"a","content":"aGk="},{"name":"a","content":"aGk="}]}"#],
+            &[r#"{"attachments":[{"path":"a"}]}"#],
+            &[r#"{"to":"a"}"#, r#"{"message":"a"}"#],
+            &[r#"{"message":"a"}"#, r#"{"to":"a"}"#],
+            &["{}", r#"{"to":"a","message":"a"}"#],
+            &[r#"{"to":"a","message":"a"}"#, "{}"],
+        ];
+        let different: HashSet<_> = all.iter().map(|rows| of(rows)).collect();
+        assert_eq!(different.len(), all.len());
+        let row = [parse("{}")];
+        assert_ne!(sha256(true, &row), sha256(false, &row), "a list of one is a list");
+    }
+
+    /// Those of requests made before an upgrade are compared with those after it.
+    #[test]
+    fn it_is_the_same_in_every_version() {
+        let row = r#"{"channel":"c","to":["a","b"],"user_id":"u","subject":"s","message":"m","html":"h","priority":"low",
+            "not_before":"n","ttl":"2d","headers":{"H":"v"},"attachments":[{"name":"f","content":"aGk="}]}"#;
+        let hex: String = of(&[row]).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "ffe480f0fc669e5c9a653718f50700f91ecb57404707cb77aaa1b688f03b9f16");
+    }
+}
