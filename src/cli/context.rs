@@ -1,5 +1,6 @@
 //! What every subcommand is handed: configuration, store and output, each made when first asked for.
 
+use super::logging::Logging;
 use super::output::Out;
 use super::{Error, Global};
 use crate::clock::{Clock, SystemClock};
@@ -13,7 +14,7 @@ pub struct Context {
     pub global: Global,
     /// Standard output, for results.
     pub out: Out,
-    config: Option<Config>,
+    config: Option<(Config, Logging)>,
 }
 
 impl Context {
@@ -32,10 +33,22 @@ impl Context {
     /// # Errors
     /// When it cannot be read, or says something that cannot be meant.
     pub fn config(&mut self) -> Result<&Config, Error> {
+        Ok(&self.configured()?.0)
+    }
+
+    /// What logs, as the configuration says.
+    ///
+    /// # Errors
+    /// As for [`Context::config`].
+    pub fn logging(&mut self) -> Result<Logging, Error> {
+        Ok(self.configured()?.1.clone())
+    }
+
+    fn configured(&mut self) -> Result<&(Config, Logging), Error> {
         if self.config.is_none() {
             let config = Config::load(self.global.config.as_deref())?;
-            super::logging::start(&config.log, self.global.log_level)?;
-            self.config = Some(config);
+            let logging = Logging::start(&config.log, self.global.log_level)?;
+            self.config = Some((config, logging));
         }
         Ok(self.config.as_ref().expect("set above"))
     }

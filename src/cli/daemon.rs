@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Context, Error, Exit};
 use crate::config::Config;
+use crate::daemon::Reload;
 use crate::{daemon, http};
 
 /// Run for ever: take notifications over HTTP, deliver at once what is due, and tidy up
@@ -19,8 +20,8 @@ use crate::{daemon, http};
 ///
 /// TERM and INT end it in time: nothing more begins, what has not begun is given back, and what is under way
 /// gets `[daemon] drain`; a second signal abandons that too. HUP reads the configuration again and takes it if all of it can
-/// be used; otherwise the old one holds and the log says why. A changed `[store]`, `[http]`, `[cache]`, `[log]` or
-/// `[daemon] roles` needs a restart.
+/// be used; otherwise the old one holds and the log says why. What needs a restart is named there: `[store]`, `[cache]`,
+/// `[daemon] roles`, `[log]` but for `level`, and `[http]` but for `token_limit`, `address_limit`, `proxies` and `max_pending`.
 ///
 /// Sockets that systemd listens on for it ($LISTEN_FDS) are taken in place of `[http] listen` and `socket`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,12 @@ pub fn run(context: &mut Context, DaemonArgs {}: DaemonArgs) -> Result<Exit, Err
     let handed = http::Handed::take().map_err(|error| not_heard(&error))?;
     let file = context.global.config.clone();
     let config = context.config()?.clone();
-    daemon::run(config, handed, Arc::new(move || Config::load(file.as_deref())))?;
+    let logging = context.logging()?;
+    let reload = Reload {
+        read: Arc::new(move || Config::load(file.as_deref())),
+        log: Box::new(move |log| logging.change(log)),
+    };
+    daemon::run(config, handed, reload)?;
     Ok(Exit::Ok)
 }
 

@@ -43,7 +43,7 @@ use crate::secret;
 use crate::store::{self, Access, ErrorKind, Handle, Worker};
 use maintenance::Maintenance;
 use manager::Manager;
-use reload::{New, Reading};
+use reload::{New, Reading, Relog};
 use sender::Runs;
 use signals::{Signal, Signals};
 use web::Wake;
@@ -67,9 +67,13 @@ pub fn run(config: Config, handed: Handed, reload: Reload) -> Result<(), Error> 
         .build()
         .map_err(|error| Error::system("start the runtime", error))?;
     let outcome = runtime.block_on(async {
-        let daemon = Daemon::start(config, handed).await?;
+        let Reload { read, log } = reload;
+        let daemon = Daemon::start(config, handed, log).await?;
         // One that never began is told by whoever started it alone.
-        daemon.conduct(reload).await.inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
+        daemon
+            .conduct(Reading::by(read))
+            .await
+            .inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
     });
     // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled. Nor is one that
     // reads a configuration, and a command that it asked would be left to run for ever.
@@ -90,10 +94,11 @@ struct Daemon {
     http: Option<Server>,
     wake: Wake,
     manager: Manager,
+    log: Relog,
 }
 
 impl Daemon {
-    async fn start(config: Config, handed: Handed) -> Result<Self, Error> {
+    async fn start(config: Config, handed: Handed, log: Relog) -> Result<Self, Error> {
         let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
         let manager = Manager::of_this_process();
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
@@ -122,7 +127,8 @@ impl Daemon {
             }
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);
-        let mut daemon = Self { config, store, signals, runs, presence, maintenance, http, wake, manager };
+        let mut daemon =
+            Self { config, store, signals, runs, presence, maintenance, http, wake, manager, log };
         if daemon.config.daemon.roles.contains(&Role::Sender) {
             daemon.send().await?;
         } else {
@@ -153,9 +159,8 @@ impl Daemon {
         self.runs.begin(&self.store, lanes, &self.config, &self.manager, &self.wake).await
     }
 
-    async fn conduct(mut self, reload: Reload) -> Result<(), Error> {
+    async fn conduct(mut self, mut reading: Reading) -> Result<(), Error> {
         let mut alive = tokio::time::interval(delivery::BEAT);
-        let mut reading = Reading::by(reload);
         let mut moved = pin!(moved(self.store.clone()));
         loop {
             tokio::select! {
@@ -211,8 +216,9 @@ impl Daemon {
             maintenance.reload(&new);
         }
         if let Some(http) = &self.http {
-            http.reload(rules(&new));
+            http.reload(rules(&new), new.http.admission.clone());
         }
+        (self.log)(&new.log);
         self.config = new;
         Ok(())
     }

@@ -43,7 +43,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ pub use error::Error;
 pub use handed::Handed;
 pub use metrics::Metrics;
 pub use openapi::document;
-pub use options::{Allowance, Listen, Options, Origin};
+pub use options::{Admission, Allowance, Listen, Options, Origin};
 pub use serve::SOCKET_PLACES;
 
 use crate::cache::{self, Cache};
@@ -124,7 +124,7 @@ pub struct Server {
 /// What every request is answered with.
 struct App {
     options: Options,
-    rules: Arc<Current>,
+    current: Arc<Current>,
     writer: Writer,
     readers: Arc<Readers>,
     answers: Cache<Answers>,
@@ -140,31 +140,51 @@ struct App {
     stopping: CancellationToken,
 }
 
-/// The rules that hold now.
-struct Current(RwLock<(u64, Arc<dyn Rules>)>);
+/// What holds now, until a reload.
+struct Current(RwLock<Holds>);
+
+struct Holds {
+    number: u64,
+    rules: Arc<dyn Rules>,
+    admission: Arc<Admission>,
+}
+
+impl Holds {
+    fn new(rules: Arc<dyn Rules>, admission: Admission) -> Self {
+        Self { number: fastrand::u64(..), rules, admission: Arc::new(admission) }
+    }
+}
 
 impl Current {
-    fn new(rules: Arc<dyn Rules>) -> Self {
-        Self(RwLock::new((fastrand::u64(..), rules)))
+    fn new(rules: Arc<dyn Rules>, admission: Admission) -> Self {
+        Self(RwLock::new(Holds::new(rules, admission)))
     }
 
     fn get(&self) -> Arc<dyn Rules> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).1)
+        Arc::clone(&self.holds().rules)
     }
 
-    /// A number that tells them apart from others, of other processes too.
+    fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.holds().admission)
+    }
+
+    /// A number that tells the rules apart from others, of other processes too.
     fn number(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).0
+        self.holds().number
     }
 
-    fn set(&self, rules: Arc<dyn Rules>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = (fastrand::u64(..), rules);
+    fn set(&self, rules: Arc<dyn Rules>, admission: Admission) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Holds::new(rules, admission);
+    }
+
+    fn holds(&self) -> RwLockReadGuard<'_, Holds> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl App {
     fn rules(&self) -> Arc<dyn Rules> {
-        self.rules.get()
+        self.current.get()
     }
 
     fn now(&self) -> Timestamp {
@@ -197,18 +217,19 @@ impl Server {
         });
         let writer = Writer::new(store);
         let tracker = TaskTracker::new();
-        let (readers, rules) = (Arc::new(readers), Arc::new(Current::new(rules)));
+        let readers = Arc::new(readers);
+        let current = Arc::new(Current::new(rules, options.admission.clone()));
         let answers = {
             let _inside = threads.enter();
-            answers::cached(&readers, &rules, &store_id, cache.as_ref())
+            answers::cached(&readers, &current, &store_id, cache.as_ref())
         };
         let app = Arc::new(App {
-            rules,
+            pending: Pending::new(Arc::clone(&current)),
+            current,
             writer,
             readers,
             access: Access::new(&options)?,
             answers,
-            pending: Pending::new(options.max_pending),
             budget: Budget::new(options.max_body),
             events: Watching::new(feed, tracker.clone()),
             history: History::default(),
@@ -236,8 +257,8 @@ impl Server {
     }
 
     /// What holds from now on.
-    pub fn reload(&self, rules: Arc<dyn Rules>) {
-        self.app.rules.set(rules);
+    pub fn reload(&self, rules: Arc<dyn Rules>, admission: Admission) {
+        self.app.current.set(rules, admission);
     }
 
     /// Takes no more connections, and ends when what was asked has been answered, after `bound` at the latest.

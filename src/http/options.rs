@@ -23,12 +23,6 @@ pub struct Options {
     pub socket_users: Vec<Grant>,
     /// The same for groups.
     pub socket_groups: Vec<Grant>,
-    /// Whose word on a client's address is taken.
-    pub proxies: Vec<Proxy>,
-    /// How often one token may ask; `None` is as often as it likes.
-    pub token_limit: Option<Rate>,
-    /// How often one address may ask over TCP.
-    pub address_limit: Option<Rate>,
     /// The origins whose pages may ask from a browser (CORS).
     pub cors_origins: Vec<Origin>,
     /// The most bytes of one request's body.
@@ -36,6 +30,19 @@ pub struct Options {
     /// The most connections at once; more of them wait to be taken, but for the socket's own
     /// ([`SOCKET_PLACES`](super::SOCKET_PLACES)).
     pub max_connections: usize,
+    /// What may change while it runs.
+    pub admission: Admission,
+}
+
+/// How many are let in; it may change while those who ask are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// Whose word on a client's address is taken.
+    pub proxies: Vec<Proxy>,
+    /// How often one token may ask; `None` is as often as it likes.
+    pub token_limit: Option<Rate>,
+    /// How often one address may ask over TCP.
+    pub address_limit: Option<Rate>,
     /// No more is accepted while this many are pending.
     pub max_pending: u64,
 }
@@ -60,20 +67,19 @@ impl Default for Options {
             loopback_without_token: false,
             socket_users: Vec::new(),
             socket_groups: Vec::new(),
-            proxies: Vec::new(),
-            token_limit: usual(),
-            address_limit: usual(),
             cors_origins: Vec::new(),
             max_body: 16 << 20,
             max_connections: 4_096,
-            max_pending: 1_000_000,
+            admission: Admission::default(),
         }
     }
 }
 
-/// What is allowed when nothing is said.
-fn usual() -> Option<Rate> {
-    Rate::new(100, Duration::from_secs(1))
+impl Default for Admission {
+    fn default() -> Self {
+        let usual = Rate::new(100, Duration::from_secs(1));
+        Self { proxies: Vec::new(), token_limit: usual, address_limit: usual, max_pending: 1_000_000 }
+    }
 }
 
 /// Where a page comes from: `https://app.example.org`, as a browser writes it.

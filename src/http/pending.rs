@@ -1,11 +1,12 @@
 //! Whether there is room for more: how many are pending, and whether the disk has any; both looked at now and then.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::problem::Problem;
 use super::readers::Readers;
-use super::{LOG_TARGET, health};
+use super::{Current, LOG_TARGET, health};
 use crate::clock;
 use crate::model::Status;
 
@@ -18,7 +19,7 @@ const RETRY_AFTER_DISK: u32 = 30;
 
 /// How many are pending, and how many may be; and whether the disk is short.
 pub(super) struct Pending {
-    most: u64,
+    current: Arc<Current>,
     count: AtomicU64,
     short: AtomicBool,
     /// When it was looked: milliseconds since boot; 0 never.
@@ -26,9 +27,10 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(most: u64) -> Self {
+    /// As `current` says.
+    pub(super) fn new(current: Arc<Current>) -> Self {
         let (count, short, looked_at) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
-        Self { most, count, short, looked_at }
+        Self { current, count, short, looked_at }
     }
 
     /// Refuses when the queue is full, and when what is left of the disk is for what becomes of those that are there.
@@ -49,7 +51,7 @@ impl Pending {
         if self.short.load(Ordering::Relaxed) {
             return Err(Problem::later("the store's disk has too little room for more", RETRY_AFTER_DISK));
         }
-        match self.count.load(Ordering::Relaxed) >= self.most {
+        match self.count.load(Ordering::Relaxed) >= self.current.admission().max_pending {
             true => Err(Problem::later("the queue is full: too many are pending", RETRY_AFTER)),
             false => Ok(()),
         }

@@ -24,7 +24,7 @@ use crate::wire;
     )
 )]
 pub(super) async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Problem> {
-    let rules = app.rules.number();
+    let rules = app.current.number();
     // Each view has a name of its own, so that nobody is given what somebody else may see.
     let key = match caller.scopes.allow(Scope::Personal) {
         true => Key::Status(rules),

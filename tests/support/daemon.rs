@@ -27,14 +27,18 @@ impl Daemon {
 
     /// The same, with these variables besides.
     pub fn start_with(sandbox: &Sandbox, variables: &[(&str, &str)]) -> Self {
+        Self::start_by(sandbox, Self::command(sandbox).envs(variables.iter().copied()))
+    }
+
+    /// The same by a command of the caller's.
+    pub fn start_by(sandbox: &Sandbox, command: &mut Command) -> Self {
         let address = sandbox.path().join("manager");
         let _ = std::fs::remove_file(&address);
         let manager = UnixDatagram::bind(&address).expect("a socket of our own");
         manager.set_read_timeout(Some(PATIENCE)).expect("set the patience");
         let stderr = std::fs::File::create(sandbox.path().join("log")).expect("make the log");
-        let process = Self::command(sandbox)
+        let process = command
             .env("NOTIFY_SOCKET", &address)
-            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
@@ -47,9 +51,15 @@ impl Daemon {
 
     /// How it is started: with HTTP on a port that is free.
     pub fn command(sandbox: &Sandbox) -> Command {
+        let mut command = Self::command_at_its_level(sandbox);
+        command.args(["--log-level", "debug"]);
+        command
+    }
+
+    /// The same, but what is logged is what the configuration says.
+    pub fn command_at_its_level(sandbox: &Sandbox) -> Command {
         let mut command = sandbox.notifyctl();
-        command.args(["daemon", "--log-level", "debug"]).stdin(Stdio::null());
-        command.env("NOTIFYCTL_HTTP__LISTEN", "127.0.0.1:0");
+        command.arg("daemon").stdin(Stdio::null()).env("NOTIFYCTL_HTTP__LISTEN", "127.0.0.1:0");
         command
     }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use log::LevelFilter;
 use rustix::fs::{Access, OFlags, access};
 
+use crate::cli::logging::Logging;
 use crate::cli::output::say;
-use crate::cli::{Context, Error, Exit, logging};
+use crate::cli::{Context, Error, Exit};
 use crate::config::{Config, Effective, Entry, Log, LogFormat, Origin};
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
@@ -15,7 +16,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     let config = Config::load(file.as_deref())?;
     // Warnings are what this command is for: to where it was started, whatever is configured.
     let talk = Log { level: LevelFilter::Warn, format: LogFormat::Text, file: None };
-    logging::start(&talk, context.global.log_level)?;
+    Logging::start(&talk, context.global.log_level)?;
     let mut wrong = 0;
     let effective = Effective::load(file.as_deref())?;
     for (name, channel) in &config.channels {

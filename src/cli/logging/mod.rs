@@ -5,8 +5,10 @@
 mod file;
 mod line;
 
-use env_logger::Target;
-use log::LevelFilter;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use env_logger::{Logger, Target};
+use log::{LevelFilter, Metadata, Record};
 
 use super::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
@@ -23,11 +25,60 @@ const OTHERS: LevelFilter = LevelFilter::Warn;
 /// The variable that says what is logged.
 const VARIABLE: &str = "NOTIFYCTL_LOG";
 
-/// Starts logging. What is logged: the flag's level, else what `NOTIFYCTL_LOG` says, else the configuration's level.
-///
-/// # Errors
-/// When `NOTIFYCTL_LOG` cannot be meant.
-pub fn start(log: &Log, level: Option<LevelFilter>) -> Result<(), Error> {
+/// What logs: at the flag's level, else as `NOTIFYCTL_LOG` says, else at the configuration's level.
+#[derive(Clone)]
+pub struct Logging(Arc<Started>);
+
+struct Started {
+    /// What the flag says.
+    level: Option<LevelFilter>,
+    logger: RwLock<Logger>,
+}
+
+impl Logging {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When `NOTIFYCTL_LOG` cannot be meant.
+    pub fn start(log: &Log, level: Option<LevelFilter>) -> Result<Self, Error> {
+        let logger = logger(log, level)?;
+        let most = logger.filter();
+        let logging = Self(Arc::new(Started { level, logger: RwLock::new(logger) }));
+        log::set_boxed_logger(Box::new(logging.clone()))
+            .map_err(|error| Error::internal(error.to_string()))?;
+        log::set_max_level(most);
+        Ok(logging)
+    }
+
+    /// Has the configuration say something else from now on.
+    pub fn change(&self, log: &Log) {
+        // What it could not mean it could not have been started with.
+        let Ok(logger) = logger(log, self.0.level) else { return };
+        log::set_max_level(logger.filter());
+        *self.0.logger.write().unwrap_or_else(PoisonError::into_inner) = logger;
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&Logger) -> T) -> T {
+        call(&self.0.logger.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl log::Log for Logging {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.with(|logger| logger.enabled(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.with(|logger| logger.log(record));
+    }
+
+    fn flush(&self) {
+        self.with(|logger| logger.flush());
+    }
+}
+
+/// What logs so.
+fn logger(log: &Log, level: Option<LevelFilter>) -> Result<Logger, Error> {
     let mut builder = env_logger::Builder::new();
     for (target, level) in filters(log, level)? {
         match target {
@@ -49,7 +100,7 @@ pub fn start(log: &Log, level: Option<LevelFilter>) -> Result<(), Error> {
     if let Some(path) = &log.file {
         builder.target(Target::Pipe(Box::new(LogFile::new(path))));
     }
-    builder.try_init().map_err(|error| Error::internal(error.to_string()))
+    Ok(builder.build())
 }
 
 /// (target, level) pairs, the first one for everything.

@@ -23,8 +23,8 @@ use axum::response::{IntoResponse, Response};
 use super::problem::{Problem, defect};
 use super::{App, Error, LOG_TARGET, Options};
 use crate::clock::Clock;
-use crate::model::Id;
 use crate::model::token::{Scope, Scopes};
+use crate::model::{Id, Rate};
 pub use act::AUDIT_TARGET;
 use act::Act;
 pub(super) use caller::{Call, Caller, Peer, Who};
@@ -39,8 +39,8 @@ use tokens::{Refusal, Tokens};
 pub(super) struct Access {
     tokens: Tokens,
     locals: Locals,
-    by_token: Option<Limiter<Id>>,
-    by_address: Option<Limiter<IpAddr>>,
+    by_token: Limiter<Id>,
+    by_address: Limiter<IpAddr>,
 }
 
 impl Access {
@@ -49,8 +49,8 @@ impl Access {
         Ok(Self {
             tokens: Tokens::default(),
             locals: Locals::new(&options.socket_users, &options.socket_groups).map_err(Error::Access)?,
-            by_token: options.token_limit.map(Limiter::new),
-            by_address: options.address_limit.map(Limiter::new),
+            by_token: Limiter::default(),
+            by_address: Limiter::default(),
         })
     }
 }
@@ -88,9 +88,10 @@ pub(super) async fn guard<F: Future<Output = Response>>(
 /// Who it is that asks for what needs `scope`, unless its address asks too often.
 async fn identify(app: &Arc<App>, scope: Scope, peer: Peer, headers: &HeaderMap) -> Result<Caller, Problem> {
     if let Peer::Address(address) = peer {
-        let client = forwarded::client(address.ip(), headers, &app.options.proxies);
-        let now = app.clock.since_boot();
-        within(app.access.by_address.as_ref(), forwarded::household(client), now, "this address")?;
+        let admission = app.current.admission();
+        let client = forwarded::household(forwarded::client(address.ip(), headers, &admission.proxies));
+        within(&app.access.by_address, admission.address_limit, client, app.clock.since_boot())
+            .map_err(|(rate, wait)| too_often("this address", rate, wait))?;
     }
     match token_of(headers) {
         Some(token) => {
@@ -108,7 +109,9 @@ async fn identify(app: &Arc<App>, scope: Scope, peer: Peer, headers: &HeaderMap)
 /// Whether that one may do what needs `scope`, and not too often.
 fn admit(app: &App, scope: Scope, caller: &Caller) -> Result<(), Problem> {
     if let Who::Token(token) = &caller.who {
-        within(app.access.by_token.as_ref(), token.id, app.clock.since_boot(), "this token")?;
+        let rate = app.current.admission().token_limit;
+        within(&app.access.by_token, rate, token.id, app.clock.since_boot())
+            .map_err(|(rate, wait)| too_often("this token", rate, wait))?;
     }
     match caller.scopes.allow(scope) {
         true => Ok(()),
@@ -147,21 +150,23 @@ fn challenge(scope: Scope) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
-/// Takes one request from the allowance of `who`.
+/// Takes one request from the allowance of `key`, if there is a limit; else that limit, and how long to wait.
 fn within<K: std::hash::Hash + Eq>(
-    limiter: Option<&Limiter<K>>,
+    limiter: &Limiter<K>,
+    limit: Option<Rate>,
     key: K,
     now: Duration,
-    who: &str,
-) -> Result<(), Problem> {
-    let Some(limiter) = limiter else { return Ok(()) };
-    limiter.take(key, now).map_err(|wait| {
-        let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-        let detail = format!("{who} asks more often than {}", limiter.rate());
-        Problem::new(StatusCode::TOO_MANY_REQUESTS)
-            .detail(detail)
-            .with(header::RETRY_AFTER, HeaderValue::from(seconds))
-    })
+) -> Result<(), (Rate, Duration)> {
+    let Some(rate) = limit else { return Ok(()) };
+    limiter.take(rate, key, now).map_err(|wait| (rate, wait))
+}
+
+/// What `who` is told, who may come again after `wait`.
+fn too_often(who: &str, rate: Rate, wait: Duration) -> Problem {
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+    Problem::new(StatusCode::TOO_MANY_REQUESTS)
+        .detail(format!("{who} asks more often than {rate}"))
+        .with(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 /// The token that is shown: as a bearer, or, by a page in a browser, which can give a WebSocket no header of its own, among

@@ -10,4 +10,5 @@ mod page;
 mod posting;
 mod query;
 mod refusing;
+mod reloading;
 mod scopes;
