@@ -14,7 +14,7 @@ use chrono::Local;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::problem::{Problem, Refusals};
-use super::{App, LOG_TARGET, query};
+use super::{App, LOG_TARGET, query, texts};
 use crate::clock::Clock;
 use crate::model::{Status, Timestamp};
 use crate::store::Counts;
@@ -104,7 +104,7 @@ pub(super) async fn keep(app: Arc<App>) {
 #[utoipa::path(
     get, path = "/v1/history", operation_id = "history", tag = "store",
     params(
-        ("since" = Option<String>, Query, description = "Steps that ended after this: a time, or a duration ago"),
+        ("since" = Option<texts::Past>, Query, description = "Steps that ended after this: a time, or a duration ago"),
     ),
     responses(
         (status = 200, description = "Steps of some ten seconds, of an hour at most", body = wire::History),

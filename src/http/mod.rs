@@ -37,6 +37,7 @@ mod serve;
 mod settling;
 mod status;
 mod taking;
+mod texts;
 mod threads;
 mod unread;
 mod writer;

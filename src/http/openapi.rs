@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{batches, events, health, history, metrics, notifications, status};
+use super::{batches, events, health, history, metrics, notifications, status, texts};
 
 /// The document.
 #[derive(OpenApi)]
@@ -17,6 +17,16 @@ use super::{batches, events, health, history, metrics, notifications, status};
     tags((name = "notifications"), (name = "batches"), (name = "events"), (name = "store")),
     security((), ("token" = [])),
     modifiers(&Token),
+    // What is said of frames, and what parameters are made of, is not gathered from the paths.
+    components(schemas(
+        crate::wire::Frame,
+        notifications::Order,
+        texts::EventCursor,
+        texts::HeaderKey,
+        texts::PageCursor,
+        texts::Past,
+        texts::Wait,
+    )),
     paths(
         notifications::enqueue::enqueue,
         notifications::list::list,

@@ -84,6 +84,10 @@ impl Limits {
     pub const LINE: usize = 998;
     /// How many headers.
     pub const HEADERS: usize = 50;
+    /// The headers that a caller may set beside `X-*` and `List-*`, in lower case: those that notifyctl does not write itself
+    /// and that choose neither recipients nor transport.
+    pub const HEADER_NAMES: [&str; 7] =
+        ["reply-to", "references", "in-reply-to", "precedence", "importance", "organization", "keywords"];
     /// How many attachments.
     pub const ATTACHMENTS: usize = 100;
 }
@@ -218,12 +222,9 @@ fn is_header_name(name: &str) -> bool {
     (1..=60).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Headers that notifyctl does not write itself and that choose neither recipients nor transport.
 fn may_be_set(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    const OTHERS: [&str; 7] =
-        ["reply-to", "references", "in-reply-to", "precedence", "importance", "organization", "keywords"];
-    name.starts_with("x-") || name.starts_with("list-") || OTHERS.contains(&name.as_str())
+    name.starts_with("x-") || name.starts_with("list-") || Limits::HEADER_NAMES.contains(&name.as_str())
 }
 
 fn attachments(found: &mut Vec<Problem>, attachments: &[Attachment], limit: usize) {

@@ -18,6 +18,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Sent, Self::Deferred, Self::Rejected, Self::Unknown];
+
     /// The word used in columns, JSON and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -40,7 +43,7 @@ impl FromStr for Outcome {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Sent, Self::Deferred, Self::Rejected, Self::Unknown]
+        Self::ALL
             .into_iter()
             .find(|outcome| outcome.as_str() == text)
             .ok_or_else(|| format!("`{text}` is not an outcome"))

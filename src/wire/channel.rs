@@ -53,7 +53,7 @@ pub struct Trouble {
     pub probing_until: Option<Timestamp>,
     /// Why, in a bounded word.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Reason>, required)]
     pub reason: Option<Reason>,
     /// The other side's own words, or null.
     #[schema(required)]

@@ -20,11 +20,11 @@ pub enum Sight {
 pub struct Event {
     /// Where to go on after it; opaque.
     #[serde(serialize_with = "shape::word")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9]+-[0-9]+$")]
     pub cursor: Cursor,
-    /// `enqueued`, `attempt`, `settled`, `held`, `released`, `cancelled`, `requeued`, `expired` or `alert`.
+    /// What happened.
     #[serde(rename = "type", serialize_with = "shape::word")]
-    #[schema(value_type = String)]
+    #[schema(value_type = super::words::EventType)]
     pub kind: EventKind,
     /// The notification, or null when a whole channel is meant.
     #[schema(required)]
@@ -33,7 +33,7 @@ pub struct Event {
     pub channel: String,
     /// Where the notification stood then, or null for a channel.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::NotificationStatus>, required)]
     pub status: Option<Status>,
     /// When it happened.
     #[serde(serialize_with = "shape::time")]
@@ -48,13 +48,13 @@ pub struct Event {
     /// Which attempt, from 1; null for what is none.
     #[schema(required)]
     pub attempt: Option<u32>,
-    /// `sent`, `deferred`, `rejected` or `unknown` for an attempt that ended; else null.
+    /// What the attempt came to that ended; else null.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Outcome>, required)]
     pub outcome: Option<Outcome>,
     /// Why, in a bounded word, or null.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Reason>, required)]
     pub reason: Option<Reason>,
     /// Why a channel is held, in the words of who holds it, or null.
     #[schema(required)]
@@ -87,15 +87,38 @@ impl Event {
 }
 
 /// What stands between events: where one is, or that some are missing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Mark {
     /// Where to go on after it; opaque.
     #[serde(serialize_with = "shape::word")]
+    #[schema(value_type = String, pattern = "^[0-9]+-[0-9]+$")]
     cursor: Cursor,
+    /// Which of the two.
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: MarkKind,
     /// For people; null when there is nothing to say.
+    #[schema(required)]
     detail: Option<&'static str>,
+}
+
+/// What a mark says.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum MarkKind {
+    /// What happens from there on follows; the first frame of a WebSocket.
+    Ready,
+    /// Events before it are not kept any more.
+    Gap,
+}
+
+/// What one frame of a WebSocket holds, and the `data` of one Server-Sent Event: an event or a mark, told apart by the `type`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Frame {
+    /// Something happened.
+    Event(Box<Event>),
+    /// Something about what is told.
+    Mark(Mark),
 }
 
 impl Mark {
@@ -105,13 +128,13 @@ impl Mark {
     /// Events before `cursor` are not kept any more: whoever keeps a picture of them draws it anew.
     #[must_use]
     pub fn gap(cursor: Cursor) -> Self {
-        Self { cursor, kind: "gap", detail: Some(Self::GAP) }
+        Self { cursor, kind: MarkKind::Gap, detail: Some(Self::GAP) }
     }
 
     /// What happens behind `cursor` follows.
     #[must_use]
     pub fn ready(cursor: Cursor) -> Self {
-        Self { cursor, kind: "ready", detail: None }
+        Self { cursor, kind: MarkKind::Ready, detail: None }
     }
 }
 

@@ -16,13 +16,14 @@ mod steering;
 pub mod tally;
 mod token;
 mod why;
+pub mod words;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use cache::{Cache, CacheReads, CacheUse};
 pub use channel::{Channel, Hold, Rate, Test, Trouble};
 pub use configuration::Configuration;
-pub use event::{Event, Mark, Sight};
+pub use event::{Event, Frame, Mark, Sight};
 pub use history::{Flow, History, Step};
 pub use notification::{Attachment, Attempt, Notification, Standing, Summary};
 pub use receipt::{Accepted, AcceptedBatch};

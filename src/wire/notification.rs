@@ -15,17 +15,17 @@ pub struct Summary {
     pub id: Id,
     /// Where it stands.
     #[serde(serialize_with = "shape::word")]
-    #[schema(value_type = String)]
+    #[schema(value_type = super::words::NotificationStatus)]
     pub status: Status,
     /// Why it stands there: a word, or null when nothing has been tried.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Reason>, required)]
     pub reason: Option<Reason>,
     /// Its channel.
     pub channel: String,
-    /// `critical`, `high`, `normal` or `low`.
+    /// How much it hurries.
     #[serde(serialize_with = "shape::word")]
-    #[schema(value_type = String)]
+    #[schema(value_type = super::words::Priority)]
     pub priority: Priority,
     /// Who is told.
     pub recipient: String,
@@ -123,13 +123,13 @@ pub struct Attempt {
     #[serde(serialize_with = "shape::option_time")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub ended_at: Option<Timestamp>,
-    /// `sent`, `deferred`, `rejected` or `unknown`; null while it is under way.
+    /// What it came to; null while it is under way.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Outcome>, required)]
     pub outcome: Option<Outcome>,
     /// Why, in a bounded word.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::Reason>, required)]
     pub reason: Option<Reason>,
     /// The other side's own words.
     pub detail: String,

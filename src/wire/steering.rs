@@ -15,7 +15,7 @@ pub struct Steered {
     pub result: Fate,
     /// Where it stands now (with `--dry-run`: would stand); null when it does not exist.
     #[serde(serialize_with = "shape::option_word")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<super::words::NotificationStatus>, required)]
     pub status: Option<Status>,
 }
 

@@ -28,12 +28,12 @@ pub(in crate::http) use registry::Live;
 
 use super::access::{self, Call, Caller};
 use super::problem::{Problem, Refusals};
-use super::{App, Origin, query};
+use super::{App, Origin, query, texts};
 use crate::model::event::NoCursor;
 use crate::model::token::Scope;
 use crate::model::{Cursor, EventFilter, Id};
 use crate::store::Events as Told;
-use crate::wire::{self, Sight};
+use crate::wire::{self, Sight, words};
 use course::Course;
 
 /// The most who watch at once.
@@ -157,18 +157,18 @@ pub(in crate::http) struct Page {
 
 /// What happens, as it happens: over a WebSocket, as Server-Sent Events, or as JSON a page at a time.
 ///
-/// A request to upgrade is answered with 101, and each text frame is one event. Without one it is a stream of Server-Sent
-/// Events, whose `id` is the cursor; or, for who accepts `application/json` and no stream, one page. A stream
-/// begins with a line of the type `ready`; `gap` says that events before it are not kept any more. It ends within two seconds
-/// when its token is revoked or expires.
+/// A request to upgrade is answered with 101, and each text frame is one `Frame`. Without one it is a stream of Server-Sent
+/// Events, whose `id` is the cursor and whose `data` a `Frame`; or, for who accepts `application/json` and no stream, one page.
+/// A WebSocket begins with a frame of the type `ready`; `gap` says that events before it are not kept any more. Either ends
+/// within two seconds when its token is revoked or expires.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "events", tag = "events",
     params(
-        ("after" = Option<String>, Query, pattern = "^[0-9]+-[0-9]+$", description = "Behind this cursor; from now on unless said otherwise. A browser's `Last-Event-ID` wins over it"),
+        ("after" = Option<texts::EventCursor>, Query, description = "Behind this cursor; from now on unless said otherwise. A browser's `Last-Event-ID` wins over it"),
         ("last" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Begin so many events before now, where no cursor says otherwise"),
         ("channel" = Option<String>, Query, description = "Of this channel"),
-        ("type" = Option<String>, Query, description = "Of one of these types, with commas between"),
-        ("status" = Option<String>, Query, description = "That lead to one of these statuses, with commas between"),
+        ("type" = Option<Vec<words::EventType>>, Query, explode, description = "Of this type; several by saying it again, or with commas between"),
+        ("status" = Option<Vec<words::NotificationStatus>>, Query, explode, description = "That leads to this status; several by saying it again, or with commas between"),
         ("id" = Option<i64>, Query, minimum = 1, description = "Of this notification"),
     ),
     responses(

@@ -9,6 +9,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::posted::Posted;
 use super::rows::{self, ROWS, Rows};
 use super::schema;
 use super::show::shown;
@@ -16,7 +17,7 @@ use crate::http::access::Caller;
 use crate::http::budget::{BYTES, Room};
 use crate::http::problem::{Problem, Refusals, RowProblem, defect};
 use crate::http::settling::{self, What};
-use crate::http::{App, answer, body, query};
+use crate::http::{App, answer, body, query, texts};
 use crate::model::{self, Limits, NewNotification, Timestamp};
 use crate::store::{Portion, RequestKey, Taken, shapes};
 use crate::wire;
@@ -29,11 +30,11 @@ const SOURCE: &str = "http";
 #[utoipa::path(
     post, path = "/v1/notifications", operation_id = "enqueue", tag = "notifications",
     params(
-        ("wait" = Option<String>, Query, description = "Answer when all is settled, after so long at the latest: `10s`; 60s at most"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes repeating safe: it belongs to the whole request for a day, or as configured. The same request again (however its JSON is written) is answered as before, with `created` false; anything else under it is refused (409). The `key` of each notification is this too, in a list with a slash and the number of its row from 1 behind it"),
+        ("wait" = Option<texts::Wait>, Query, description = "Answer when all is settled, after so long at the latest: `10s`; 60s at most"),
+        ("Idempotency-Key" = Option<texts::HeaderKey>, Header, nullable = false, description = "Makes repeating safe: it belongs to the whole request for a day, or as configured. The same request again (however its JSON is written) is answered as before, with `created` false; anything else under it is refused (409). The `key` of each notification is this too, in a list with a slash and the number of its row from 1 behind it"),
     ),
     request_body(content(
-        (schema::Posted = "application/json"),
+        (Posted = "application/json"),
         (String = "application/x-ndjson"),
     )),
     responses(

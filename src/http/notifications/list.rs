@@ -9,12 +9,14 @@ use chrono::Local;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::schema;
 use crate::http::access::{self, Caller};
 use crate::http::problem::{Problem, Refusals};
-use crate::http::{App, query};
+use crate::http::{App, query, texts};
 use crate::model::token::Scope;
 use crate::model::{Id, Timestamp};
 use crate::store::{Filter, Order, Page, shapes};
+use crate::wire::words;
 use crate::{units, wire};
 
 /// How many one page holds unless it is said otherwise.
@@ -38,17 +40,17 @@ const PARAMETERS: [&str; 11] =
 #[utoipa::path(
     get, path = "/v1/notifications", operation_id = "list", tag = "notifications",
     params(
-        ("status" = Option<Vec<String>>, Query, explode, description = "In this status; may be given several times"),
+        ("status" = Option<Vec<words::NotificationStatus>>, Query, explode, description = "In this status; several by saying it again, or with commas between"),
         ("channel" = Option<String>, Query, description = "On this channel"),
         ("batch" = Option<i64>, Query, minimum = 1, description = "Of this batch"),
         ("user" = Option<String>, Query, description = "For this user; needs the scope `personal`"),
         ("to" = Option<String>, Query, description = "To exactly this recipient; needs the scope `personal`"),
-        ("since" = Option<String>, Query, description = "Enqueued at or after: a time, or a duration ago (`2h`)"),
-        ("until" = Option<String>, Query, description = "Enqueued before: a time, or a duration ago"),
+        ("since" = Option<texts::Past>, Query, description = "Enqueued at or after: a time, or a duration ago (`2h`)"),
+        ("until" = Option<texts::Past>, Query, description = "Enqueued before: a time, or a duration ago"),
         ("retrying" = Option<bool>, Query, description = "`true`: those alone that are pending with at least one retry used up"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "How many at most; 100 unless said otherwise"),
-        ("order" = Option<String>, Query, description = "`newest` first (unless said otherwise), or `oldest`"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("order" = Option<schema::Order>, Query, description = "`newest` first (unless said otherwise), or `oldest`"),
+        ("cursor" = Option<texts::PageCursor>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(
         (status = 200, description = "One page", body = Answer),
