@@ -58,7 +58,7 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Problem> {
 /// The bytes of a body, with the memory that was set aside for them.
 pub(super) async fn read(app: &App, request: Request) -> Result<(Bytes, Room), Problem> {
     let headers = request.headers();
-    let most = app.options.max_body;
+    let most = app.current.admission().max_body;
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(
             Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("send the body as it is, not compressed")

@@ -50,6 +50,8 @@ pub(super) struct Budget {
     small: Pool,
     large: Pool,
     copies: Pool,
+    /// How many bytes the large ones may hold.
+    large_together: AtomicUsize,
 }
 
 /// One part of it.
@@ -62,11 +64,19 @@ struct Pool {
 impl Budget {
     /// Enough for one body of `largest` bytes.
     pub(super) fn new(largest: usize) -> Self {
+        let large = LARGE_TOGETHER.max(largest);
         Self {
             small: Pool::new(SMALL_TOGETHER),
-            large: Pool::new(LARGE_TOGETHER.max(largest)),
+            large: Pool::new(large),
             copies: Pool::new(BYTES),
+            large_together: AtomicUsize::new(large),
         }
+    }
+
+    /// Has enough for one body of `largest` bytes from now on. It never has less than before: somebody may hold it.
+    pub(super) fn grow(&self, largest: usize) {
+        let before = self.large_together.fetch_max(largest, Relaxed);
+        self.large.units.add_permits(units(largest).saturating_sub(units(before)));
     }
 
     /// Whether others wait for memory such as `room` is, if it is any, and have for longer than a moment.
@@ -100,10 +110,14 @@ impl Budget {
     }
 }
 
+/// How many units hold so many bytes.
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)
+}
+
 impl Pool {
     fn new(bytes: usize) -> Self {
-        let units = bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS);
-        Self { units: Arc::new(Semaphore::new(units)), waiting: AtomicUsize::new(0) }
+        Self { units: Arc::new(Semaphore::new(units(bytes))), waiting: AtomicUsize::new(0) }
     }
 
     async fn room(&self, bytes: usize) -> Result<Room, Problem> {

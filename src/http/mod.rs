@@ -231,7 +231,7 @@ impl Server {
             readers,
             access: Access::new(&options)?,
             answers,
-            budget: Budget::new(options.max_body),
+            budget: Budget::new(options.admission.max_body),
             events: Watching::new(feed, tracker.clone()),
             history: History::default(),
             metrics,
@@ -259,6 +259,7 @@ impl Server {
 
     /// What holds from now on.
     pub fn reload(&self, rules: Arc<dyn Rules>, admission: Admission) {
+        self.app.budget.grow(admission.max_body);
         self.app.current.set(rules, admission);
     }
 

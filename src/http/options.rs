@@ -25,8 +25,6 @@ pub struct Options {
     pub socket_groups: Vec<Grant>,
     /// The origins whose pages may ask from a browser (CORS).
     pub cors_origins: Vec<Origin>,
-    /// The most bytes of one request's body.
-    pub max_body: usize,
     /// The most connections at once; more of them wait to be taken, but for the socket's own
     /// ([`SOCKET_PLACES`](super::SOCKET_PLACES)).
     pub max_connections: usize,
@@ -34,7 +32,7 @@ pub struct Options {
     pub admission: Admission,
 }
 
-/// How many are let in; it may change while those who ask are answered.
+/// What is let in; it may change while those who ask are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     /// Whose word on a client's address is taken.
@@ -43,6 +41,8 @@ pub struct Admission {
     pub token_limit: Option<Rate>,
     /// How often one address may ask over TCP.
     pub address_limit: Option<Rate>,
+    /// The most bytes of one request's body.
+    pub max_body: usize,
     /// No more is accepted while this many are pending.
     pub max_pending: u64,
 }
@@ -68,7 +68,6 @@ impl Default for Options {
             socket_users: Vec::new(),
             socket_groups: Vec::new(),
             cors_origins: Vec::new(),
-            max_body: 16 << 20,
             max_connections: 4_096,
             admission: Admission::default(),
         }
@@ -78,7 +77,13 @@ impl Default for Options {
 impl Default for Admission {
     fn default() -> Self {
         let usual = Rate::new(100, Duration::from_secs(1));
-        Self { proxies: Vec::new(), token_limit: usual, address_limit: usual, max_pending: 1_000_000 }
+        Self {
+            proxies: Vec::new(),
+            token_limit: usual,
+            address_limit: usual,
+            max_body: 16 << 20,
+            max_pending: 1_000_000,
+        }
     }
 }
 

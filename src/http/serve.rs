@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +43,9 @@ const REST: Duration = Duration::from_millis(100);
 /// however many they are, they keep no program of this host waiting.
 pub const SOCKET_PLACES: usize = 64;
 
+/// How often it is said at most that all places are taken.
+const TELL: Duration = Duration::from_secs(60);
+
 /// What all connections have in common.
 struct Serving {
     router: Router,
@@ -50,6 +53,9 @@ struct Serving {
     room: Arc<Semaphore>,
     /// More of them, for those who come by the socket.
     of_socket: Arc<Semaphore>,
+    /// How many there are for all, and when it was told last that none is left.
+    places: usize,
+    told: Mutex<Option<Instant>>,
     tracker: TaskTracker,
     seats: Seats,
     stopping: CancellationToken,
@@ -71,6 +77,8 @@ pub(super) fn start(
         router: router::router(app),
         room: Arc::new(Semaphore::new(app.options.max_connections)),
         of_socket: Arc::new(Semaphore::new(SOCKET_PLACES)),
+        places: app.options.max_connections,
+        told: Mutex::default(),
         tracker: tracker.clone(),
         seats,
         stopping: app.stopping.clone(),
@@ -141,7 +149,21 @@ impl Serving {
 
     /// A place for whoever comes.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
+            return Some(place);
+        }
+        self.tell();
         Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    /// Says that no place is left, but not for each who comes: who waits is told nothing.
+    fn tell(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() > TELL) {
+            *told = Some(Instant::now());
+            let places = self.places;
+            log::warn!(target: LOG_TARGET, "all {places} connections of http.max_connections are taken: who comes by TCP waits");
+        }
     }
 
     /// A place for who comes by the socket: one for all as long as there is any, then one of its own; else whichever is free

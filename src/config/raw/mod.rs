@@ -123,9 +123,9 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        let http::Options { listen, loopback_without_token, max_body, max_connections, admission, .. } =
+        let http::Options { listen, loopback_without_token, max_connections, admission, .. } =
             http::Options::default();
-        let http::Admission { token_limit, address_limit, max_pending, .. } = admission;
+        let http::Admission { token_limit, address_limit, max_body, max_pending, .. } = admission;
         Self {
             socket_users: OneOrMany::default(),
             socket_groups: OneOrMany::default(),

@@ -111,6 +111,9 @@ fn when_the_network_has_taken_all_places_the_socket_answers_all_the_same() {
     }
     assert_eq!(ground.post(r#"{"channel": "run", "message": "x"}"#).status, 202);
     assert!(!is_told(&next), "there was a place although all were taken");
+    let log = std::fs::read_to_string(ground.sandbox.path().join("log")).expect("read the log");
+    let words = format!("WARN http all {PLACES} connections of http.max_connections are taken");
+    assert!(log.contains(&words), "{log}");
     watch.pop();
     assert!(next.read(&mut [0; 512]).is_ok_and(|length| length > 0), "the place that is free again");
 }

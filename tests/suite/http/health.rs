@@ -136,7 +136,7 @@ fn while_the_disk_is_short_no_more_is_accepted_and_what_is_there_is_steered_as_e
             assert!(!refused || answer.header("retry-after") == Some("30"), "{answer:?}");
             refused
         });
-        assert_eq!(reasons(&ground), ["the disk of the store is full"]);
+        until("it is not ready either", || reasons(&ground) == ["the disk of the store is full"]);
         let there = ground.sandbox.accepted();
         assert_eq!(ground.ask(&format!("/v1/notifications/{id}"), &["-X", "DELETE"]).status, 200);
         let again = format!("/v1/notifications/{id}/requeue");
@@ -191,15 +191,12 @@ fn it_is_not_ready_while_it_drains() {
     assert_eq!(ground.daemon.ended(), Some(0));
 }
 
-/// How long the sending loop has been silent, as `/readyz` says; `None` while it is ready.
+/// How long the sending loop has been silent, as `/readyz` says; `None` while it does not say so.
 fn silent(ground: &Ground) -> Option<Duration> {
-    let why = reasons(ground);
-    let [why] = &why[..] else {
-        assert_eq!(why, [""; 0]);
-        return None;
-    };
-    let silent = why.strip_prefix("the sending loop gave no sign of life for ");
-    Some(silent.and_then(|silent| humantime::parse_duration(silent).ok()).unwrap_or_else(|| panic!("{why}")))
+    let reasons = reasons(ground);
+    let span =
+        reasons.iter().find_map(|why| why.strip_prefix("the sending loop gave no sign of life for "))?;
+    Some(humantime::parse_duration(span).unwrap_or_else(|error| panic!("{span}: {error}")))
 }
 
 /// Lets go of what it holds when it is dropped, however the test ends.

@@ -80,6 +80,23 @@ fn how_many_may_be_pending_changes_at_a_reload() {
 }
 
 #[test]
+fn how_large_a_body_may_be_changes_at_a_reload() {
+    let ground = Ground::accepting("max_body = \"1KiB\"");
+    let post = |length: usize| {
+        let row = r#"{"channel": "run", "message": "hello"}"#;
+        let body = ground.sandbox.path().join("body");
+        std::fs::write(&body, row.to_owned() + &" ".repeat(length - row.len())).expect("write the body");
+        ground.ask("/v1/notifications", &["--json", &format!("@{}", body.display())]).status
+    };
+    assert_eq!((post(1 << 10), post(2 << 10)), (202, 413));
+    // More than all large ones hold together, unless a single one may.
+    take(&ground, "max_body = \"40MiB\"");
+    assert_eq!(post(40 << 20), 202);
+    take(&ground, "max_body = \"1KiB\"");
+    assert_eq!((post(1 << 10), post(2 << 10)), (202, 413));
+}
+
+#[test]
 fn a_reload_with_a_key_that_only_a_restart_takes_up_names_it_and_changes_nothing() {
     let ground = Ground::accepting("loopback_without_token = true");
     let path = |name: &str| ground.sandbox.path().join(name).display().to_string();
@@ -87,7 +104,6 @@ fn a_reload_with_a_key_that_only_a_restart_takes_up_names_it_and_changes_nothing
     let changed = "address_limit = \"1/1h\"\nmax_pending = 0\n";
     let before = config(&ground.sandbox, &format!("loopback_without_token = true\n{changed}"));
     for (http, rest, keys) in [
-        ("max_body = \"1MiB\"", "", "http.max_body has"),
         ("max_connections = 10", "", "http.max_connections has"),
         ("socket_users = [\"0:read\"]", "", "http.socket_users has"),
         ("socket_groups = [\"0:read\"]", "", "http.socket_groups has"),
@@ -95,7 +111,7 @@ fn a_reload_with_a_key_that_only_a_restart_takes_up_names_it_and_changes_nothing
         ("", "[log]\nformat = \"json\"", "log.format has"),
         ("", &format!("[log]\nlevel = \"error\"\nfile = \"{}\"", path("n.log")), "log.file has"),
         ("", "[cache]\nurl = \"redis://127.0.0.1:1\"", "cache.url, "),
-        ("max_body = \"1MiB\"", "[log]\nformat = \"json\"", "log.format, http.max_body have"),
+        ("max_connections = 9", "[log]\nformat = \"json\"", "log.format, http.max_connections have"),
     ] {
         let word = reload(&ground, &format!("{before}{http}\n{ROLES}{rest}{other}"));
         let why = format!("reload refused, the old configuration holds: {keys}");
