@@ -38,12 +38,12 @@ impl PartialSchema for Row {
         if let RefOr::T(Schema::Object(object)) = &mut schema {
             let there = |name: &str| json!({"required": [name], "properties": {name: {"type": "string"}}});
             object.description = Some("One notification per recipient.".to_owned());
-            // What the builder has no word for.
-            let rules = [
-                ("anyOf", json!([there("message"), there("html")])),
-                ("not", json!({"allOf": [there("in"), there("not_before")]})),
-            ];
-            object.extensions = Some(rules.into_iter().collect());
+            // What the builder has no word for; one keyword, for several would come in another order each time.
+            let rules = json!([
+                {"anyOf": [there("message"), there("html")]},
+                {"not": {"allOf": [there("in"), there("not_before")]}},
+            ]);
+            object.extensions = Some([("allOf", rules)].into_iter().collect());
         }
         schema
     }

@@ -12,6 +12,12 @@ use super::ground::Ground;
 fn the_document_is_kept_as_it_is_served() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/openapi.json");
     let made = notifyctl::http::document().expect("a document") + "\n";
+    for _ in 0..16 {
+        assert!(
+            notifyctl::http::document().expect("a document") + "\n" == made,
+            "it is another one each time"
+        );
+    }
     if std::env::var_os("NOTIFYCTL_BLESS").is_some() {
         std::fs::write(&path, &made).expect("write the document");
     }
