@@ -21,8 +21,8 @@ use crate::{daemon, http};
 /// TERM and INT end it in time: nothing more begins, what has not begun is given back, and what is under way
 /// gets `[daemon] drain`; a second signal abandons that too. HUP reads the configuration again and takes it if all of it can
 /// be used; otherwise the old one holds and the log says why. What needs a restart is named there: `[store]`, `[cache]`,
-/// `[daemon] roles`, `[log]` but for `level`, and `[http]` but for `token_limit`, `address_limit`, `proxies`, `max_body` and
-/// `max_pending`.
+/// `[daemon] roles`, `[log]` but for `level`, and `[http]` but for `token_limit`, `address_limit`, `proxies`, `cors_origins`,
+/// `max_body` and `max_pending`.
 ///
 /// Sockets that systemd listens on for it ($LISTEN_FDS) are taken in place of `[http] listen` and `socket`.
 #[derive(Debug, clap::Args)]

@@ -144,12 +144,12 @@ fn http(document: &Document, raw: &raw::Http, roles: &[Role]) -> Result<http::Op
         loopback_without_token: raw.loopback_without_token.0,
         socket_users: words(&raw.socket_users),
         socket_groups: words(&raw.socket_groups),
-        cors_origins: words(&raw.cors_origins),
         max_connections: raw.max_connections.0,
         admission: Admission {
             proxies: words(&raw.proxies),
             token_limit: raw.token_limit.0.0,
             address_limit: raw.address_limit.0.0,
+            cors_origins: words(&raw.cors_origins),
             max_body: raw.max_body.0,
             max_pending: raw.max_pending.0,
         },

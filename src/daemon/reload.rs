@@ -114,7 +114,6 @@ fn only_by_restart(holds: &Config, new: &Config) -> Vec<&'static str> {
         loopback_without_token,
         socket_users,
         socket_groups,
-        cors_origins,
         max_connections,
         admission: _,
     } = &holds.http;
@@ -129,7 +128,6 @@ fn only_by_restart(holds: &Config, new: &Config) -> Vec<&'static str> {
         ("http.loopback_without_token", *loopback_without_token != new.http.loopback_without_token),
         ("http.socket_users", *socket_users != new.http.socket_users),
         ("http.socket_groups", *socket_groups != new.http.socket_groups),
-        ("http.cors_origins", *cors_origins != new.http.cors_origins),
         ("http.max_connections", *max_connections != new.http.max_connections),
     ];
     let keys = keys.into_iter().filter_map(|(key, has_changed)| has_changed.then_some(key));

@@ -23,8 +23,6 @@ pub struct Options {
     pub socket_users: Vec<Grant>,
     /// The same for groups.
     pub socket_groups: Vec<Grant>,
-    /// The origins whose pages may ask from a browser (CORS).
-    pub cors_origins: Vec<Origin>,
     /// The most connections at once; more of them wait to be taken, but for the socket's own
     /// ([`SOCKET_PLACES`](super::SOCKET_PLACES)).
     pub max_connections: usize,
@@ -41,6 +39,8 @@ pub struct Admission {
     pub token_limit: Option<Rate>,
     /// How often one address may ask over TCP.
     pub address_limit: Option<Rate>,
+    /// The origins whose pages may ask from a browser (CORS).
+    pub cors_origins: Vec<Origin>,
     /// The most bytes of one request's body.
     pub max_body: usize,
     /// No more is accepted while this many are pending.
@@ -67,7 +67,6 @@ impl Default for Options {
             loopback_without_token: false,
             socket_users: Vec::new(),
             socket_groups: Vec::new(),
-            cors_origins: Vec::new(),
             max_connections: 4_096,
             admission: Admission::default(),
         }
@@ -81,6 +80,7 @@ impl Default for Admission {
             proxies: Vec::new(),
             token_limit: usual,
             address_limit: usual,
+            cors_origins: Vec::new(),
             max_body: 16 << 20,
             max_pending: 1_000_000,
         }

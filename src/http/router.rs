@@ -8,11 +8,34 @@ use axum::http::StatusCode;
 
 use super::endpoint::{Endpoint, Routes};
 use super::problem::Problem;
-use super::{App, batches, cors, events, health, history, metrics, notifications, openapi, page, status};
+use super::{
+    App, Current, batches, cors, events, health, history, metrics, notifications, openapi, page, status,
+};
 use crate::model::token::Scope;
 
+/// What a request goes to.
+pub(super) struct Routers {
+    plain: Router,
+    /// The same for pages of other origins.
+    across: Router,
+    current: Arc<Current>,
+}
+
+impl Routers {
+    pub(super) fn new(app: &Arc<App>) -> Self {
+        let (plain, current) = (router(app), Arc::clone(&app.current));
+        Self { across: plain.clone().layer(cors::layer(Arc::clone(&current))), plain, current }
+    }
+
+    /// The one that holds now.
+    pub(super) fn now(&self) -> Router {
+        let across = !self.current.admission().cors_origins.is_empty();
+        if across { self.across.clone() } else { self.plain.clone() }
+    }
+}
+
 /// The whole of it.
-pub(super) fn router(app: &Arc<App>) -> Router {
+fn router(app: &Arc<App>) -> Router {
     let routes = Routes::default()
         .open("/healthz", health::live)
         .open("/readyz", health::ready)
@@ -27,15 +50,11 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .get("/v1/history", Scope::Read, history::show)
         .open("/v1/openapi.json", openapi::show)
         .get("/v1/status", Scope::Read, status::show);
-    let router = page::add(routes)
+    page::add(routes)
         .0
         .fallback(Endpoint::of_others(no_such_path))
         .method_not_allowed_fallback(Endpoint::of_others(no_such_method))
-        .with_state(Arc::clone(app));
-    match cors::layer(&app.options.cors_origins) {
-        Some(layer) => router.layer(layer),
-        None => router,
-    }
+        .with_state(Arc::clone(app))
 }
 
 async fn no_such_path() -> Problem {

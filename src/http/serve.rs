@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,9 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use super::access::{Call, Credentials, Peer};
 use super::listen::{self, Socket};
+use super::router::Routers;
 use super::taking::Taking;
 use super::threads::{Seat, Seats};
-use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, router, unread};
+use super::{App, Error, Handed, LOG_TARGET, Listen, Options, answer, idle, unread};
 
 /// At the end, how long what is asked just then is heard yet.
 const LAST_CALL: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ const TELL: Duration = Duration::from_secs(60);
 
 /// What all connections have in common.
 struct Serving {
-    router: Router,
+    routers: Routers,
     /// Places for all.
     room: Arc<Semaphore>,
     /// More of them, for those who come by the socket.
@@ -74,7 +74,7 @@ pub(super) fn start(
     };
     let address = tcp.first().and_then(|listener| listener.local_addr().ok());
     let serving = Arc::new(Serving {
-        router: router::router(app),
+        routers: Routers::new(app),
         room: Arc::new(Semaphore::new(app.options.max_connections)),
         of_socket: Arc::new(Semaphore::new(SOCKET_PLACES)),
         places: app.options.max_connections,
@@ -218,7 +218,7 @@ impl Serving {
     ) {
         let hang_up = CancellationToken::new();
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let (router, seat, hang_up) = (self.router.clone(), Arc::clone(&seat), hang_up.clone());
+            let (router, seat, hang_up) = (self.routers.now(), Arc::clone(&seat), hang_up.clone());
             async move {
                 let (head, rest) = request.into_parts();
                 let rest = unread::body(&head.headers, rest, &self.stopping);

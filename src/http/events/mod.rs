@@ -187,7 +187,7 @@ pub(in crate::http) async fn watch(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    refuse_strangers(&headers, &app.options.cors_origins)?;
+    refuse_strangers(&headers, &app.current.admission().cors_origins)?;
     let sight = if caller.scopes.allow(Scope::Personal) { Sight::Whole } else { Sight::Masked };
     let asked = Asked::of(&given).map_err(bad)?;
     let after = asked.begin(&app, &headers).await?;

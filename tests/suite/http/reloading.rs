@@ -66,6 +66,31 @@ fn how_often_one_may_ask_changes_at_a_reload_and_who_has_asked_is_not_forgotten(
 }
 
 #[test]
+fn whose_pages_may_ask_changes_at_a_reload() {
+    let ground = Ground::accepting("");
+    let [one, other] = ["https://one.example.org", "https://other.example.org"];
+    let allowed = |origin: &str| {
+        let origin = format!("Origin: {origin}");
+        let asks = ["-X", "OPTIONS", "-H", &origin, "-H", "Access-Control-Request-Method: GET"];
+        let told = ground.ask("/v1/status", &asks).header("access-control-allow-origin").map(str::to_owned);
+        let watch = ["-H", &origin, "-H", "Accept: application/json"];
+        let watches = ground.ask("/v1/events", &watch).status == 200;
+        assert_eq!(told.is_some(), watches, "{told:?}");
+        watches
+    };
+    assert_eq!([one, other].map(allowed), [false, false]);
+    for (origins, who) in [
+        (format!("[\"{one}\"]"), [true, false]),
+        (format!("[\"{one}\", \"{other}\"]"), [true, true]),
+        (format!("[\"{other}\"]"), [false, true]),
+        ("[]".to_owned(), [false, false]),
+    ] {
+        take(&ground, &format!("cors_origins = {origins}"));
+        assert_eq!([one, other].map(allowed), who, "{origins}");
+    }
+}
+
+#[test]
 fn how_many_may_be_pending_changes_at_a_reload() {
     let ground = Ground::accepting("");
     let post = || ground.post(r#"{"channel": "run", "message": "hello"}"#);
@@ -107,7 +132,6 @@ fn a_reload_with_a_key_that_only_a_restart_takes_up_names_it_and_changes_nothing
         ("max_connections = 10", "", "http.max_connections has"),
         ("socket_users = [\"0:read\"]", "", "http.socket_users has"),
         ("socket_groups = [\"0:read\"]", "", "http.socket_groups has"),
-        ("cors_origins = [\"https://app.example.org\"]", "", "http.cors_origins has"),
         ("", "[log]\nformat = \"json\"", "log.format has"),
         ("", &format!("[log]\nlevel = \"error\"\nfile = \"{}\"", path("n.log")), "log.file has"),
         ("", "[cache]\nurl = \"redis://127.0.0.1:1\"", "cache.url, "),
