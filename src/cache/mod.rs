@@ -362,10 +362,9 @@ impl State {
             }
             Ok((_, Found::Lease(lease))) => {
                 count(&self.counters.misses);
-                let begun = Instant::now();
                 let loaded = source.load(key).await;
                 let body = loaded.as_ref().ok().and_then(Option::clone);
-                tokio::spawn(Arc::clone(self).leave(lease, body, begun));
+                tokio::spawn(Arc::clone(self).leave(lease, body));
                 return Ok(loaded?.map(|loaded| Answer { body: loaded.body, from: From::Miss }));
             }
             Ok((_, Found::Busy)) => {}
@@ -391,25 +390,22 @@ impl State {
         for key in keys {
             let Some(trust) = self.trusted() else { return };
             if let Ok(Found::Lease(lease)) = self.shelf.look_up(&trust.head, key).await {
-                let begun = Instant::now();
                 let loaded = source.load(key).await.ok().flatten();
-                Arc::clone(&self).leave(lease, loaded, begun).await;
+                Arc::clone(&self).leave(lease, loaded).await;
             }
         }
     }
 
     /// Leaves what was loaded in Redis, if it still may; nobody waits for it.
-    async fn leave(self: Arc<Self>, lease: Lease, loaded: Option<Loaded>, begun: Instant) {
+    async fn leave(self: Arc<Self>, lease: Lease, loaded: Option<Loaded>) {
         let loaded = loaded.filter(|loaded| loaded.body.len() <= LONGEST);
         let ttl = loaded.as_ref().map(|loaded| match loaded.keep {
-            Keep::Settled => (self.result_ttl, None),
-            Keep::Open => (OPEN.min(self.result_ttl), None),
-            Keep::Moment => (self.max_age.saturating_sub(begun.elapsed()), Some(self.max_age)),
+            Keep::Settled => (self.result_ttl, false),
+            Keep::Open => (OPEN.min(self.result_ttl), false),
+            Keep::Moment => (self.max_age, true),
         });
         let left = match (&loaded, ttl) {
-            (Some(loaded), Some((ttl, bound))) if !ttl.is_zero() => {
-                self.shelf.fill(&lease, &loaded.body, ttl, bound).await
-            }
+            (Some(loaded), Some((ttl, bounded))) => self.shelf.fill(&lease, &loaded.body, ttl, bounded).await,
             _ => return drop(self.shelf.give_back(&lease).await),
         };
         match left {

@@ -249,8 +249,8 @@ impl Shelf {
         }
     }
 
-    /// Puts a value where `lease` allows it, for `ttl`; says whether it was still allowed. With `bound`, its age is to
-    /// be counted from when it was read, as much before the end of `bound` as it has time left.
+    /// Puts a value where `lease` allows it, for `ttl`; says whether it was still allowed. With `bounded`, its age is to be
+    /// counted: from when the lease was granted, before it was read, as much before the end of `ttl` as it has time left.
     ///
     /// # Errors
     /// Why there is no answer. The value may lie there all the same, which does no harm.
@@ -259,15 +259,19 @@ impl Shelf {
         lease: &Lease,
         bytes: &[u8],
         ttl: Duration,
-        bound: Option<Duration>,
+        bounded: bool,
     ) -> Result<bool, Failure> {
-        let bound = u32::try_from(bound.map_or(0, millis)).unwrap_or(u32::MAX);
+        let ttl = millis(ttl).max(1);
+        let bound = if bounded { u32::try_from(ttl).unwrap_or(u32::MAX) } else { 0 };
         let mut value = vec![b'V'];
         value.extend(bound.to_be_bytes());
         let sealed = self.seal.close(&about(&lease.entry, bound), bytes);
         value.extend(sealed.map_err(|_| Failure::Skipped)?);
         let mut call = self.scripts.fill.key(&lease.entry);
-        call.arg(&lease.token).arg(value).arg(millis(ttl).max(1));
+        call.arg(&lease.token).arg(value).arg(ttl);
+        if bounded {
+            call.arg(millis(LEASE));
+        }
         let set: u8 = self.link.call(|mut to| async move { call.invoke_async(&mut to).await }).await?;
         Ok(set == 1)
     }

@@ -26,7 +26,7 @@ async fn value(shelf: &Shelf, head: &Head) -> Option<String> {
 }
 
 async fn fill(shelf: &Shelf, lease: &Lease, text: &str) -> bool {
-    shelf.fill(lease, text.as_bytes(), HOUR, None).await.expect("an answer")
+    shelf.fill(lease, text.as_bytes(), HOUR, false).await.expect("an answer")
 }
 
 /// Told by the follower of some process: notification 7 changed, and the store is at `to` now.

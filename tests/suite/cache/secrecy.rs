@@ -20,7 +20,7 @@ async fn what_lies_in_redis_is_sealed_and_opens_under_its_own_name_alone() {
         let Ok(Found::Lease(lease)) = shelf.look_up(&head, key).await else { panic!("no lease") };
         let told = format!("{key} for ops@example.org");
         let hour = Duration::from_secs(3_600);
-        assert_eq!(shelf.fill(&lease, told.as_bytes(), hour, None).await, Ok(true));
+        assert_eq!(shelf.fill(&lease, told.as_bytes(), hour, false).await, Ok(true));
     }
     redis.cli(&["SAVE"]);
     let dump = std::fs::read(redis.path().join("dump.rdb")).expect("the dump");
