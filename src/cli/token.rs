@@ -33,7 +33,7 @@ enum Command {
         notifyctl token create --name grafana --scope read --ttl 90d --json\n\n\
         Exit codes: 0; 65 when the name is empty or not one line, or --ttl is zero.")]
     Create {
-        /// Who gets it; for people, and for the log [default: USER@HOST of who makes it]
+        /// Who gets it, for people and for the log; without it, USER@HOST of who makes it
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// What it allows; none includes another. `enqueue`: enqueue and wait; `read`: look, with personal data masked;

@@ -113,7 +113,7 @@ fn a_token_without_a_name_is_called_after_who_makes_it() {
         assert_eq!(row["name"], format!("{wanted}@{host}"), "{names:?}");
     }
     let help = sandbox.ok(&["token", "create", "--help"]);
-    assert!(help.contains("[default: USER@HOST of who makes it]"), "{help}");
+    assert!(help.contains("without it, USER@HOST of who makes it"), "{help}");
 }
 
 #[test]
