@@ -73,8 +73,9 @@ impl Watcher {
         ready["cursor"].as_str().expect("a cursor").to_owned()
     }
 
-    fn tell(&mut self, what: &str) {
-        writeln!(self.stdin, "{what}").expect("tell the watcher");
+    /// Tells it what it is to do, a line each, in one write: it is gone as soon as one of them has ended the connection.
+    fn tell(&mut self, lines: &str) {
+        self.stdin.write_all(format!("{lines}\n").as_bytes()).expect("tell the watcher");
     }
 }
 
@@ -210,11 +211,8 @@ fn nothing_is_taken_and_nonsense_is_answered() {
 
     let mut talker = Watcher::websocket(&ground, "", &[]);
     talker.ready();
-    talker.tell("send {\"cancel\": 1}");
-    // Whatever comes behind it: it is read to the end, for what is left unread would take the answer with it.
-    for _ in 0..50 {
-        talker.tell("send {\"cancel\": 1}");
-    }
+    // Whatever comes behind the first: it is read to the end, for what is left unread would take the answer with it.
+    talker.tell(&["send {\"cancel\": 1}"; 51].join("\n"));
     let said = talker.line();
     assert!(said.starts_with("closed 1008 "), "it is for watching: {said}");
     // Another protocol that is offered is not a WebSocket.
@@ -249,8 +247,7 @@ fn nothing_is_taken_and_nonsense_is_answered() {
     for bytes in ["8f80", "81ffffffffffffffffff", "8105", "00".repeat(100).as_str()] {
         let mut garbler = Watcher::websocket(&ground, "", &[]);
         garbler.ready();
-        garbler.tell(&format!("raw {bytes}"));
-        garbler.tell("raw ffffffffffffffffffffffff");
+        garbler.tell(&format!("raw {bytes}\nraw ffffffffffffffffffffffff"));
         assert!(garbler.line().starts_with("closed"), "{bytes}");
     }
     assert_eq!(ground.ask("/healthz", &[]).status, 200);
