@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
+use crate::support::program;
+
 const PROGRAM: &str = "/usr/local/bin/notifyctl";
 /// cron wakes at full minutes; the rest is for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,8 +26,7 @@ fn cron_delivers_what_was_enqueued_within_a_minute_and_is_silent() {
         system.run(&format!("{PROGRAM} enqueue --to ops@example.org --subject Grüße 'the disk is full'"));
     assert!(id.status.success(), "{id:?}");
     // The example in the crontab, now: a program that fails.
-    system.write("usr/local/sbin/backup", "#!/bin/sh\nexit 3\n");
-    system.make_program("usr/local/sbin/backup");
+    program::write(&system.path("usr/local/sbin/backup"), "#!/bin/sh\nexit 3\n");
     system.crontab(&crontab().replace("#30 2 * * *", "* * * * *"));
     let mut cron = Cron(system.command("/usr/sbin/cron").arg("-f").spawn().expect("start cron"));
     let inbox = system.path("var/lib/notifyctl/outbox/new");
@@ -56,7 +57,8 @@ fn cron_delivers_what_was_enqueued_within_a_minute_and_is_silent() {
 #[test]
 fn every_other_line_of_the_crontab_runs_and_is_silent() {
     let system = System::new();
-    assert!(system.run(&format!("{PROGRAM} enqueue --to ops@example.org hello")).status.success());
+    let enqueued = system.run(&format!("{PROGRAM} enqueue --to ops@example.org hello"));
+    assert!(enqueued.status.success(), "{enqueued:?}");
     let mut lines = 0;
     for command in commands() {
         lines += 1;
@@ -145,9 +147,8 @@ impl System {
         system.write("etc/nsswitch.conf", "passwd: files\ngroup: files\n");
         system.write("dev/null", "");
         // What cron would mail is kept.
-        system
-            .write("usr/sbin/sendmail", "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done >>/mailed\n");
-        system.make_program("usr/sbin/sendmail");
+        let keep = "#!/bin/sh\nwhile read -r line; do echo \"$line\"; done >>/mailed\n";
+        program::write(&system.path("usr/sbin/sendmail"), keep);
         system
     }
 
@@ -159,10 +160,6 @@ impl System {
         fs::write(self.path(inside), text).unwrap_or_else(|error| panic!("{inside}: {error}"));
     }
 
-    fn make_program(&self, inside: &str) {
-        fs::set_permissions(self.path(inside), fs::Permissions::from_mode(0o755)).expect("make it a program");
-    }
-
     /// Copies a program, or a library, with all that it needs.
     fn install(&self, from: &Path, to: &str) {
         let needs = Command::new("ldd").arg(from).output().expect("run ldd");
@@ -171,9 +168,7 @@ impl System {
             needs.split_whitespace().filter(|word| word.starts_with('/')).collect();
         let files = libraries.into_iter().map(|path| (Path::new(path), path)).chain([(from, to)]);
         for (from, to) in files.filter(|(_, to)| !self.path(to).exists()) {
-            let to = self.path(to);
-            fs::create_dir_all(to.parent().expect("a folder")).expect("make the folder");
-            fs::copy(from, to).unwrap_or_else(|error| panic!("copy {}: {error}", from.display()));
+            program::copy(from, &self.path(to));
         }
     }
 

@@ -1,7 +1,6 @@
 //! The exec kind with real programs: what they are given, what their end means, and that they do end.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,8 +9,8 @@ use notifyctl::channel::{Envelope, Options, exec};
 use notifyctl::model::{Attachment, Outcome, Reason, Scope, Verdict};
 use tempfile::TempDir;
 
-use crate::support::Sandbox;
 use crate::support::channels::{attempt, attempt_by_steps, build, envelope, runtime, short, wait_until};
+use crate::support::{Sandbox, program};
 
 /// A shell script in a folder of its own.
 struct Script {
@@ -23,32 +22,21 @@ impl Script {
     fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder of our own");
         let path = dir.path().join("script");
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("write the script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make it a program");
+        program::write(&path, &format!("#!/bin/sh\n{text}\n"));
         let folder = dir.path().to_str().expect("UTF-8").to_owned();
         let command = vec![path.to_str().expect("UTF-8").to_owned(), folder];
         Self { dir, options: exec::Options::new(command) }
     }
 
-    /// Tries to run it. A thread of another test may be between fork and exec and still hold the script
-    /// open for writing (ETXTBSY); notifyctl itself answers that with another attempt.
+    /// Tries to run it.
     fn run(&self, envelope: &Envelope) -> Verdict {
-        Self::free(|| attempt(&Options::Exec(self.options.clone()), envelope))
+        attempt(&Options::Exec(self.options.clone()), envelope)
     }
 
     /// The same, by a clock that stands still but for these steps; the first is made when it has written who it is.
     fn run_by_steps(&self, steps: &[Duration]) -> Verdict {
         let (options, pids) = (Options::Exec(self.options.clone()), self.path("pids"));
-        Self::free(|| attempt_by_steps(&options, &envelope("x"), &pids, steps))
-    }
-
-    fn free(attempt: impl Fn() -> Verdict) -> Verdict {
-        loop {
-            let verdict = attempt();
-            if !verdict.detail.contains("Text file busy") {
-                return verdict;
-            }
-        }
+        attempt_by_steps(&options, &envelope("x"), &pids, steps)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -11,7 +11,7 @@ use std::process::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::support::Sandbox;
+use super::support::{Sandbox, program};
 
 #[test]
 fn the_man_pages_are_those_of_the_command_line() {
@@ -330,8 +330,7 @@ fn the_recipe_for_what_a_program_said_loses_none() {
     for (n, said) in said.into_iter().enumerate() {
         let sandbox = Sandbox::new();
         let program = sandbox.path().join("backup");
-        std::fs::write(&program, format!("#!/bin/sh\n{said}\n")).expect("write a program");
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("let it run");
+        program::write(&program, &format!("#!/bin/sh\n{said}\n"));
         let line = recipe.replace("/usr/local/sbin/backup", &program.display().to_string());
         // With cron's shell, and as little around it.
         let mut cron = Command::new("/bin/sh");

@@ -8,6 +8,7 @@ pub mod hand;
 pub mod http_sink;
 pub mod mail_server;
 pub mod ports;
+pub mod program;
 pub mod queue;
 pub mod redis_server;
 pub mod small_disk;
