@@ -11,7 +11,8 @@ if through >= tonumber(ARGV[3]) then
 end
 local held = {'advanced'}
 for n = 2, #KEYS do
-    local first = redis.call('GETRANGE', KEYS[n], 0, 0)
+    -- What is no string is an error here, and goes too.
+    local first = redis.pcall('GETRANGE', KEYS[n], 0, 0)
     redis.call('DEL', KEYS[n])
     if first == 'V' then held[#held + 1] = tostring(n - 2) end
 end

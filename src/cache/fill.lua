@@ -1,6 +1,6 @@
 -- Sets a value, if the lease under which it was read still stands: whatever changed since then has taken it away.
--- KEYS: entry. ARGV: token, value, ttl in ms; and how long the lease was, in ms, where the ttl counts from when it was granted.
-if redis.call('GET', KEYS[1]) ~= 'L' .. ARGV[1] then
+-- KEYS: entry. ARGV: token, value, ttl in ms; and how long the lease was, in ms, for a ttl that counts from when it was granted.
+if redis.pcall('GET', KEYS[1]) ~= 'L' .. ARGV[1] then
     return 0
 end
 local ttl = tonumber(ARGV[3])

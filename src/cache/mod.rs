@@ -19,6 +19,7 @@
 //! A reader never connects; it waits `timeout` for one answer and drops the connection when there is none. After three
 //! failures in a row nobody asks for five seconds.
 
+mod answer;
 mod breaker;
 mod counters;
 mod flights;
@@ -31,7 +32,6 @@ pub mod shelf;
 mod survey;
 mod wanted;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+pub use answer::{Answer, From, Keep, Key, Loaded, OPEN, Source};
 pub use counters::{Counted, Counters};
 pub use follower::Changes;
 pub use link::Failure;
@@ -48,7 +49,6 @@ pub use seal::Seal;
 pub use shelf::{Advanced, Found, Head, Lease};
 pub use survey::{Survey, Weight};
 
-use crate::model::Id;
 use counters::count;
 use flights::{Flights, Part};
 use link::Link;
@@ -61,105 +61,6 @@ pub const LOG_TARGET: &str = "notifyctl::cache";
 /// The longest answer that is kept, in bytes; longer ones come from the store.
 pub const LONGEST: usize = 256 * 1024;
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// One notification, as those see it who may see everything.
-    Notification(Id),
-    /// One notification without personal data.
-    Masked(Id),
-    /// How far the notifications of one batch are.
-    Batch(Id),
-    /// The whole store at a glance; the number tells apart what differs by configuration.
-    Status(u64),
-    /// The same without what may hold personal data.
-    MaskedStatus(u64),
-}
-
-impl Key {
-    /// Every answer that changes with a notification.
-    fn of(id: Id) -> [Self; 2] {
-        [Self::Notification(id), Self::Masked(id)]
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Notification(id) => write!(f, "n:{id}"),
-            Self::Masked(id) => write!(f, "m:{id}"),
-            Self::Batch(id) => write!(f, "b:{id}"),
-            Self::Status(which) => write!(f, "s:{which:x}"),
-            Self::MaskedStatus(which) => write!(f, "t:{which:x}"),
-        }
-    }
-}
-
-/// For how long an answer may be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// For `result_ttl`: it is settled. Telling of changes ends it earlier.
-    Settled,
-    /// For some seconds. Telling of changes ends it earlier.
-    Open,
-    /// For `max_age`: it changes with time, and without being told.
-    Moment,
-}
-
-/// How long [`Keep::Open`] is.
-const OPEN: Duration = Duration::from_secs(10);
-
-/// An answer, made from the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
-    /// What is answered, ready to be sent.
-    pub body: Bytes,
-    /// For how long it may be kept.
-    pub keep: Keep,
-}
-
-/// Where answers come from when the cache has none. Each call reads the store anew.
-pub trait Source: Send + Sync + 'static {
-    /// Why there is no answer.
-    type Error: Send;
-
-    /// Makes the answer; `None` when there is nothing of that id.
-    fn load(&self, key: Key) -> impl Future<Output = Result<Option<Loaded>, Self::Error>> + Send;
-}
-
-/// An answer, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What is answered.
-    pub body: Bytes,
-    /// Where it comes from.
-    pub from: From,
-}
-
-/// Where an answer comes from. Its `Display` is the value of the header `Notifyctl-Cache`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
-    /// Redis, or what this process has just found there. Nothing in it is older than this.
-    Hit(Duration),
-    /// The store; it is in Redis from now on, unless it has changed since.
-    Miss,
-    /// The store; Redis has no part in it.
-    Bypass,
-    /// Another read of the same, which began this long ago.
-    Shared(Duration),
-}
-
-impl fmt::Display for From {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hit(age) => write!(f, "hit; age={}", age.as_millis()),
-            Self::Miss => f.write_str("miss"),
-            Self::Bypass => f.write_str("bypass"),
-            Self::Shared(age) => write!(f, "shared; age={}", age.as_millis()),
-        }
-    }
-}
-
 /// What lies in Redis, for one store.
 pub struct Shelf {
     link: Link,
@@ -169,6 +70,7 @@ pub struct Shelf {
     /// What every name of ours begins with.
     prefix: String,
     head_ttl: Duration,
+    lease: Duration,
     scripts: shelf::Scripts,
 }
 
@@ -196,6 +98,8 @@ struct State {
     trust: Mutex<Option<Trust>>,
     /// Since when this process's own writes are to be seen.
     own_write: Mutex<Instant>,
+    /// Since when what it has accepted is; that changes nothing but the status.
+    own_accept: Mutex<Instant>,
     /// Rings when the follower has something to do before its time.
     wake: Notify,
     counters: Counters,
@@ -226,6 +130,7 @@ impl<S: Source> Cache<S> {
             max_age: options.max_age,
             trust: Mutex::new(None),
             own_write: Mutex::new(Instant::now()),
+            own_accept: Mutex::new(Instant::now()),
             wake: Notify::new(),
             counters: Counters::default(),
         });
@@ -244,7 +149,7 @@ impl<S: Source> Cache<S> {
             return Ok(Some(answer));
         }
         on.state.wanted.ask(key);
-        let not_before = on.state.own_write().max(on.state.oldest());
+        let not_before = on.state.own(key).max(on.state.oldest());
         match on.flights.join(key, not_before) {
             Part::First(landing) => {
                 let answer = on.state.read(&*self.source, key).await?;
@@ -288,6 +193,13 @@ impl<S: Source> Cache<S> {
         }
     }
 
+    /// This process has just accepted something: its own readers are to see that in the status, at once. All else is as it was.
+    pub fn accepted(&self) {
+        if let Some(on) = &self.on {
+            *on.state.own_accept.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+
     /// What became of reads; `None` without a cache.
     #[must_use]
     pub fn counters(&self) -> Option<&Counters> {
@@ -326,7 +238,7 @@ impl State {
         // Asked before what is held: that is then at least as new.
         let trust = self.trusted()?;
         let value = self.near.get(key)?;
-        let age = self.age(&trust, value.read)?;
+        let age = self.age(&trust, key, value.read)?;
         count(&self.counters.hits);
         count(&self.counters.near);
         Some(Answer { body: value.body, from: From::Hit(age) })
@@ -334,9 +246,9 @@ impl State {
 
     /// How old a value is: from the moment when the follower looked; or when it was read, for what changes without being
     /// told, and so is not told of this process's own writes either. `None` when it is too old.
-    fn age(&self, trust: &Trust, read: Option<Instant>) -> Option<Duration> {
+    fn age(&self, trust: &Trust, key: Key, read: Option<Instant>) -> Option<Duration> {
         let age = read.map_or(Duration::ZERO, |read| read.elapsed()).max(trust.looked.elapsed());
-        (age <= self.max_age && read.is_none_or(|read| read >= self.own_write())).then_some(age)
+        (age <= self.max_age && read.is_none_or(|read| read >= self.own(key))).then_some(age)
     }
 
     /// One read: from Redis if it may be trusted and has it, else from the store.
@@ -352,7 +264,7 @@ impl State {
                 let read = of.map(|of| of.checked_sub(left).and_then(|ago| asked.checked_sub(ago)));
                 let is_known = read.is_none_or(|read| read.is_some());
                 let read = read.flatten();
-                if let Some(age) = self.age(&trust, read).filter(|_| is_known) {
+                if let Some(age) = self.age(&trust, key, read).filter(|_| is_known) {
                     count(&self.counters.hits);
                     let body = Bytes::from(bytes);
                     let value = Value { body: body.clone(), read, ends: asked + left };
@@ -401,6 +313,7 @@ impl State {
         let loaded = loaded.filter(|loaded| loaded.body.len() <= LONGEST);
         let ttl = loaded.as_ref().map(|loaded| match loaded.keep {
             Keep::Settled => (self.result_ttl, false),
+            Keep::SettledFor(time) => (time.min(self.result_ttl), false),
             Keep::Open => (OPEN.min(self.result_ttl), false),
             Keep::Moment => (self.max_age, true),
         });
@@ -434,6 +347,15 @@ impl State {
 
     fn own_write(&self) -> Instant {
         *self.own_write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when this process's own doings are to be seen in the answer for `key`.
+    fn own(&self, key: Key) -> Instant {
+        let accepted = || *self.own_accept.lock().unwrap_or_else(PoisonError::into_inner);
+        match key {
+            Key::Status(_) | Key::MaskedStatus(_) => self.own_write().max(accepted()),
+            Key::Notification(_) | Key::Masked(_) | Key::Batch(_) => self.own_write(),
+        }
     }
 
     fn trust(&self) -> std::sync::MutexGuard<'_, Option<Trust>> {

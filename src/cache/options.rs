@@ -29,7 +29,9 @@ pub struct Options {
     pub timeout: Duration,
     /// For how long Redis is left alone after three failures in a row.
     pub pause: Duration,
-    /// What values are sealed with lies here; made when it is missing.
+    /// The file of the store, in which two copies of one store differ.
+    pub database: PathBuf,
+    /// What values are sealed with lies here; made anew when nobody uses it.
     pub key_file: PathBuf,
 }
 

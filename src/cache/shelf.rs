@@ -15,16 +15,18 @@
 //!
 //! Versions in the values with tombstones would be refused fills too, but not survive a Redis that goes back.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Script;
+use redis::{RedisResult, Script};
 
 use super::link::{Failure, Link};
 use super::{Key, Options, Seal, Shelf};
 use crate::model::{Id, Mark};
 
-/// For how long one process may take to fill an entry before another one may.
+/// For how long one process may take to fill an entry before another one may, at least.
 const LEASE: Duration = Duration::from_secs(2);
 
 /// How long a head that nobody moves outlives the values.
@@ -49,6 +51,9 @@ impl Head {
         self.generation.rsplit_once('-')?.1.parse().ok()
     }
 }
+
+/// The last byte of the longest value: a mark, its bound, its salt and its tag, and the longest answer.
+const MOST: usize = super::LONGEST + 256;
 
 /// The head as Redis tells it: its generation, and up to which change; whatever was written there.
 type At = (Option<String>, Option<String>);
@@ -124,7 +129,7 @@ impl Shelf {
     pub fn new(options: &Options, store_id: &str, seal: Seal) -> Result<Self, String> {
         // In braces: a Redis Cluster keeps all of it on one node, as scripts need it.
         let store = format!("notifyctl:{{{store_id}}}:");
-        let prefix = format!("{store}{LAYOUT}-{}:", seal.name());
+        let prefix = format!("{store}{LAYOUT}-{}-{}:", seal.name(), file(&options.database));
         let ttl = options.result_ttl + HEAD;
         Ok(Self {
             link: Link::new(options.clone())?,
@@ -132,6 +137,9 @@ impl Shelf {
             store,
             prefix,
             head_ttl: ttl,
+            // A reader who asks for the time left while a lease becomes a value hears that of the lease. It is more than any value
+            // has whose age is counted by it, so that none looks younger than it is.
+            lease: LEASE + 2 * options.max_age,
             scripts: Scripts::new(),
         })
     }
@@ -219,18 +227,24 @@ impl Shelf {
         let mut look = redis::pipe();
         look.cmd("HMGET").arg(self.head()).arg("generation").arg("through");
         look.cmd("PTTL").arg(&entry);
-        look.cmd("GET").arg(&entry);
-        let (at, left, value): (At, i64, Option<Vec<u8>>) =
-            self.link.call(|mut to| async move { look.query_async(&mut to).await }).await?;
-        let (generation, through) = at;
+        // No further than an answer may be long, whatever somebody put there; and nothing where nothing lies.
+        look.cmd("GETRANGE").arg(&entry).arg(0).arg(MOST);
+        look.ignore_errors();
+        let look = |mut to| async move {
+            let (at, left, value): (RedisResult<At>, RedisResult<i64>, RedisResult<Vec<u8>>) =
+                look.query_async(&mut to).await?;
+            Ok((at?, left?, of_a_type(value)?))
+        };
+        let ((generation, through), left, value) = self.link.call(look).await?;
         let through = through.and_then(|through| through.parse::<u64>().ok());
         if generation.as_deref() != Some(&*head.generation) || through < Some(head.through) {
             return Ok(Found::Behind);
         }
         match value {
+            Some(value) if value.is_empty() => self.lease(head, entry).await,
             Some(value) if value.starts_with(b"L") => Ok(Found::Busy),
             Some(value) => Ok(self.value(&entry, &value, left)),
-            None => self.lease(head, entry).await,
+            None => Ok(Found::Foreign),
         }
     }
 
@@ -239,7 +253,7 @@ impl Shelf {
         let lease = Lease { entry, token: random()? };
         let mut call = self.scripts.lease.key(self.head());
         call.key(&lease.entry);
-        call.arg(&*head.generation).arg(head.through).arg(&lease.token).arg(millis(LEASE));
+        call.arg(&*head.generation).arg(head.through).arg(&lease.token).arg(millis(self.lease));
         let word: String = self.link.call(|mut to| async move { call.invoke_async(&mut to).await }).await?;
         match &*word {
             "lease" => Ok(Found::Lease(lease)),
@@ -249,8 +263,8 @@ impl Shelf {
         }
     }
 
-    /// Puts a value where `lease` allows it, for `ttl`; says whether it was still allowed. With `bounded`, its age is to be
-    /// counted: from when the lease was granted, before it was read, as much before the end of `ttl` as it has time left.
+    /// Puts a value where `lease` allows it, for `ttl` from when the lease was granted, before it was read; says whether it was
+    /// still allowed. With `bounded`, its age is to be counted: as much before the end of `ttl` as it has time left.
     ///
     /// # Errors
     /// Why there is no answer. The value may lie there all the same, which does no harm.
@@ -268,10 +282,7 @@ impl Shelf {
         let sealed = self.seal.close(&about(&lease.entry, bound), bytes);
         value.extend(sealed.map_err(|_| Failure::Skipped)?);
         let mut call = self.scripts.fill.key(&lease.entry);
-        call.arg(&lease.token).arg(value).arg(ttl);
-        if bounded {
-            call.arg(millis(LEASE));
-        }
+        call.arg(&lease.token).arg(value).arg(ttl).arg(millis(self.lease));
         let set: u8 = self.link.call(|mut to| async move { call.invoke_async(&mut to).await }).await?;
         Ok(set == 1)
     }
@@ -309,6 +320,21 @@ impl Shelf {
 
     fn entry(&self, generation: &str, key: Key) -> String {
         format!("{}{generation}:{key}", self.prefix)
+    }
+}
+
+/// Which file of this host lies at `database`. A daemon may go on with one that was moved away: another one, on the copy that
+/// took its place, believes nothing of what that one leaves.
+fn file(database: &Path) -> String {
+    let about = std::fs::metadata(database).map(|about| (about.dev(), about.ino()));
+    about.map_or_else(|_| "none".to_owned(), |(device, number)| format!("{device:x}.{number:x}"))
+}
+
+/// What was read, or nothing where what lies there is no string: that was never put there by us.
+fn of_a_type(value: RedisResult<Vec<u8>>) -> RedisResult<Option<Vec<u8>>> {
+    match value {
+        Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+        value => value.map(Some),
     }
 }
 

@@ -28,7 +28,7 @@ enum Command {
     },
     /// Remove what it holds of this store; nobody else's keys are touched
     ///
-    /// Daemons begin anew within a second. Needed after the store was replaced by an older copy of itself.
+    /// Daemons begin anew within a second. Answers are right without it, also after a backup took the store's place.
     #[command(after_help = "Exit codes: 0; 75 when Redis does not answer; 78 when no cache is configured.")]
     Flush,
 }
@@ -85,10 +85,7 @@ pub fn glance(options: Option<&Options>, store: &dyn Store) -> Result<Option<wir
 fn shelf(options: &Options, store: &dyn Store) -> Result<Shelf, Error> {
     let store_id = store.identity()?.store_id;
     // Before a daemon has made the key, nothing is there that could be found.
-    let seal = match options.key_file.exists() {
-        true => Seal::of_file(&options.key_file).or_else(|_| Seal::random()),
-        false => Seal::random(),
-    };
+    let seal = Seal::seen_in(&options.key_file).or_else(|_| Seal::random());
     let seal = seal.map_err(|error| Error::internal(format!("get random bytes: {error}")))?;
     Shelf::new(options, &store_id, seal)
         .map_err(|what| Error::new(Exit::Config, format!("cache.ca_file: {what}")))

@@ -27,11 +27,10 @@ pub fn run(context: &mut Context, args: ShowArgs) -> Result<Exit, Error> {
     let store_id = store.identity()?.store_id;
     let mut missing = Vec::new();
     for (i, id) in args.ids.into_iter().enumerate() {
-        let Some(row) = store.get(id)? else {
+        let Some((row, last)) = store.history(id)? else {
             missing.push(id);
             continue;
         };
-        let last = store.attempts(id)?;
         let standing =
             standing::line(&row.summary, last.iter().rev().find(|one| one.ended_at.is_some()), &face);
         let stable_id = stable_id(&store_id, id);

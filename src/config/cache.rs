@@ -42,6 +42,7 @@ pub(super) fn options(raw: &raw::Cache, database: &Path) -> Result<Option<Option
         max_age: within("max_age", raw.max_age, 10 * ms, 60 * second)?,
         timeout: within("timeout", raw.timeout, ms, 5 * second)?,
         pause: Options::PAUSE,
+        database: database.to_owned(),
         key_file: database.with_extension("cache-key"),
     };
     Ok(raw.url.is_some().then_some(options))

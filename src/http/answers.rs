@@ -1,6 +1,7 @@
 //! What a cache may stand in front of: answers made from the store, ready to be sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -8,7 +9,7 @@ use axum::response::Response;
 use super::problem::Problem;
 use super::readers::Readers;
 use super::{Current, LOG_TARGET, notifications};
-use crate::cache::{Answer, Cache, Changes, Keep, Key, Loaded, Options, Seal, Shelf, Source};
+use crate::cache::{Answer, Cache, Changes, Keep, Key, Loaded, OPEN, Options, Seal, Shelf, Source};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Id, Mark, Status, Touched};
 use crate::store::shapes;
@@ -66,7 +67,8 @@ pub(super) fn send(cache: &Cache<Answers>, answer: Answer) -> Response {
 impl Answers {
     /// One notification, whole, as it is in the store now.
     pub(super) async fn whole(&self, id: Id) -> Result<Option<wire::Notification>, Problem> {
-        notifications::whole(&self.readers, &self.store_id, id).await
+        let found = notifications::whole(&self.readers, &self.store_id, id).await?;
+        Ok(found.map(|(shown, _)| shown))
     }
 }
 
@@ -76,17 +78,13 @@ impl Source for Answers {
     async fn load(&self, key: Key) -> Result<Option<Loaded>, Problem> {
         match key {
             Key::Notification(id) | Key::Masked(id) => {
-                let found = self.whole(id).await?;
-                let Some(mut shown) = found else { return Ok(None) };
+                let found = notifications::whole(&self.readers, &self.store_id, id).await?;
+                let Some((mut shown, key_ends)) = found else { return Ok(None) };
                 if let Key::Masked(_) = key {
                     shown.mask();
                 }
-                let keep = match shown.summary.status {
-                    // Its lease is extended without a word.
-                    Status::Sending => Keep::Moment,
-                    status if status.is_final() => Keep::Settled,
-                    _ => Keep::Open,
-                };
+                let key_left = key_ends.map(|ends| ends.since(SystemClock.now()));
+                let keep = keep(shown.summary.status, key_left);
                 loaded(&shown, keep).map(Some)
             }
             Key::Batch(id) => {
@@ -102,6 +100,20 @@ impl Source for Answers {
                 loaded(&status, Keep::Moment).map(Some)
             }
         }
+    }
+}
+
+/// For how long an answer about a notification may be kept; `key_left` is for how long its key still guards it.
+fn keep(status: Status, key_left: Option<Duration>) -> Keep {
+    match (status, key_left) {
+        // Its lease is extended without a word.
+        (Status::Sending, _) => Keep::Moment,
+        // So goes a key whose window is over.
+        (_, Some(Duration::ZERO)) => Keep::Moment,
+        (status, Some(left)) if status.is_final() => Keep::SettledFor(left),
+        (status, None) if status.is_final() => Keep::Settled,
+        (_, Some(left)) if left < OPEN => Keep::Moment,
+        _ => Keep::Open,
     }
 }
 
@@ -121,5 +133,28 @@ impl Changes for Told {
 
     async fn after(&mut self, after: u64) -> Option<Touched> {
         self.0.call(move |reader| reader.touched(after, MANY)).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_no_longer_than_the_key_that_it_shows() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        for (status, left, kept) in [
+            (Status::Sent, None, Keep::Settled),
+            (Status::Sent, seconds(60), Keep::SettledFor(Duration::from_secs(60))),
+            (Status::Sent, seconds(0), Keep::Moment),
+            (Status::Pending, None, Keep::Open),
+            (Status::Held, seconds(60), Keep::Open),
+            (Status::Pending, seconds(9), Keep::Moment),
+            (Status::Pending, seconds(0), Keep::Moment),
+            (Status::Sending, None, Keep::Moment),
+            (Status::Sending, seconds(60), Keep::Moment),
+        ] {
+            assert_eq!(keep(status, left), kept, "{status} with {left:?} left");
+        }
     }
 }

@@ -52,6 +52,8 @@ pub trait Reader: Send {
     fn get(&self, id: Id) -> Result<Option<Notification>>;
     /// Its attempts, the first one first; the one under way comes last, without an end.
     fn attempts(&self, id: Id) -> Result<Vec<Attempt>>;
+    /// One notification with its attempts, both as of one moment.
+    fn history(&self, id: Id) -> Result<Option<(Notification, Vec<Attempt>)>>;
     /// One page of what matches, at most [`Page::LIMIT`] rows.
     fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Summary>>;
     /// How many there are per channel and status; costs the same whatever the history.

@@ -106,6 +106,8 @@ pub struct Notification {
     pub not_before: Option<Timestamp>,
     /// The caller's duplicate guard, while its window lasts.
     pub idempotency_key: Option<String>,
+    /// Until when that is; afterwards it goes at any time.
+    pub key_expires_at: Option<Timestamp>,
     /// Retries used up.
     pub retries: u32,
     /// Workers that died in a row while they sent it.

@@ -72,6 +72,7 @@ pub(in crate::http) async fn enqueue(
         // What could not be accepted any more may have been.
         Err(problem) => before(&app, key.clone()).await.ok_or(problem)?,
     };
+    app.answers.accepted();
     match taken {
         Taken::Whole { batch, new } if !single || new.len() > 1 => {
             let notifications = new.iter().map(|one| wire::Accepted::new(one.id, one.created)).collect();

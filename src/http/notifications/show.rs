@@ -12,8 +12,8 @@ use crate::http::problem::{Missing, Problem, Refusals};
 use crate::http::readers::Readers;
 use crate::http::{App, answers};
 use crate::model::token::Scope;
-use crate::model::{Id, stable_id};
-use crate::store::{self, Reader, shapes};
+use crate::model::{Id, Timestamp, stable_id};
+use crate::store::shapes;
 use crate::wire;
 
 /// Answers with the same as `notifyctl show --json`.
@@ -49,21 +49,17 @@ pub(super) async fn shown(app: &App, caller: &Caller, id: Id) -> Result<Option<w
     Ok(shown)
 }
 
-/// One notification, whole.
+/// One notification, whole, and until when its key stands in it.
 pub(in crate::http) async fn whole(
     readers: &Readers,
     store_id: &str,
     id: Id,
-) -> Result<Option<wire::Notification>, Problem> {
-    let found = readers.look(move |reader| read(reader, id)).await??;
-    let shape = |(row, attempts)| shapes::notification(row, stable_id(store_id, id), attempts);
-    Ok(found.map(shape))
-}
-
-fn read(reader: &dyn Reader, id: Id) -> store::Result<Option<(store::Notification, Vec<store::Attempt>)>> {
-    let Some(row) = reader.get(id)? else { return Ok(None) };
-    let attempts = if row.summary.attempts > 0 { reader.attempts(id)? } else { Vec::new() };
-    Ok(Some((row, attempts)))
+) -> Result<Option<(wire::Notification, Option<Timestamp>)>, Problem> {
+    let found = readers.look(move |reader| reader.history(id)).await??;
+    Ok(found.map(|(row, attempts)| {
+        let ends = row.key_expires_at;
+        (shapes::notification(row, stable_id(store_id, id), attempts), ends)
+    }))
 }
 
 /// There is no such notification.

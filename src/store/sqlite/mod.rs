@@ -187,6 +187,10 @@ impl Reader for Sqlite {
         self.read(|connection| read::attempts(connection, id))
     }
 
+    fn history(&self, id: Id) -> Result<Option<(Notification, Vec<Attempt>)>> {
+        self.read(|connection| read::history(connection, id))
+    }
+
     fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Summary>> {
         self.read(|connection| read::list(connection, filter, page))
     }
@@ -232,11 +236,11 @@ impl Reader for Sqlite {
     }
 
     fn mark(&self) -> Result<Mark> {
-        self.read(events::mark)
+        self.read_here(events::mark)
     }
 
     fn touched(&self, after: u64, limit: usize) -> Result<Touched> {
-        self.read(|connection| events::touched(connection, after, limit))
+        self.read_here(|connection| events::touched(connection, after, limit))
     }
 
     fn request(&self, now: Timestamp, request: &RequestKey) -> Result<Option<Taken>> {

@@ -82,8 +82,10 @@ mod tests {
                 first.prove().unwrap_err().kind,
                 first.checkpoint().unwrap_err().kind,
                 reader.version().unwrap_err().kind,
+                reader.mark().unwrap_err().kind,
+                reader.touched(0, 1).unwrap_err().kind,
             ];
-            assert_eq!(kinds, [ErrorKind::Moved; 4]);
+            assert_eq!(kinds, [ErrorKind::Moved; 6]);
         };
         refused();
         let mut second = open();

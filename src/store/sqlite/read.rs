@@ -1,6 +1,6 @@
 //! The reading half: short statements, each with a fresh view, so that no reader pins the log.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 
 use super::filter::Conditions;
 use super::sql::sql;
@@ -36,6 +36,7 @@ pub(super) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<No
                 attachments: Vec::new(),
                 not_before: row.get(17)?,
                 idempotency_key: None,
+                key_expires_at: None,
                 retries: row.get(18)?,
                 crashes: row.get(19)?,
                 lease_expires_at: row.get(20)?,
@@ -49,7 +50,8 @@ pub(super) fn get(connection: &Connection, id: Id) -> rusqlite::Result<Option<No
         notification.attachments = content::read_texts(connection, id, &mut notification.content)?;
     }
     let mut key = connection.prepare_cached(sql!("key_of"))?;
-    notification.idempotency_key = key.query_row([id], |row| row.get(0)).optional()?;
+    let key = key.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    (notification.idempotency_key, notification.key_expires_at) = key.unzip();
     Ok(Some(notification))
 }
 
@@ -88,6 +90,17 @@ pub(super) fn attempts(connection: &Connection, id: Id) -> rusqlite::Result<Vec<
         })
     })?;
     rows.collect()
+}
+
+/// What is settled between two statements is otherwise shown as under way, with an attempt that has ended.
+pub(super) fn history(
+    connection: &Connection,
+    id: Id,
+) -> rusqlite::Result<Option<(Notification, Vec<Attempt>)>> {
+    let view = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+    let Some(row) = get(&view, id)? else { return Ok(None) };
+    let attempts = if row.summary.attempts > 0 { attempts(&view, id)? } else { Vec::new() };
+    Ok(Some((row, attempts)))
 }
 
 pub(super) fn list(connection: &Connection, filter: &Filter, page: &Page) -> rusqlite::Result<Vec<Summary>> {
@@ -192,12 +205,13 @@ pub(super) fn user(connection: &Connection, id: &str) -> rusqlite::Result<Option
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
 
     use super::super::Sqlite;
     use super::*;
-    use crate::model::{Attachment, Content, NewNotification, Timestamp};
-    use crate::store::{Access, Reader, Writer};
+    use crate::model::{Attachment, Content, NewNotification, Status, Timestamp};
+    use crate::store::{Access, Claim, Exchange, GiveBack, Reader, Writer};
 
     #[test]
     fn one_notification_is_found_and_not_looked_for() {
@@ -216,6 +230,60 @@ mod tests {
             assert!(!steps.is_empty() && !steps.iter().any(|step| step.contains("SCAN")), "{sql}: {steps:?}");
         }
         assert!(plan("SELECT 1 FROM notifications WHERE attempts = ?")[0].contains("SCAN"), "control");
+    }
+
+    /// One that is claimed and given back, over and over, is looked at meanwhile.
+    #[test]
+    fn a_notification_and_its_attempts_are_of_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let path = folder.path().join("n.db");
+            Sqlite::open(&path, Duration::from_secs(30), Access::Create, Timestamp(1)).unwrap()
+        };
+        let mut store = open();
+        let new = NewNotification { channel: "c".into(), ..NewNotification::default() };
+        let id = store.enqueue(Timestamp(2), Timestamp(3), &[new]).unwrap()[0].id;
+        let (looks, over) = ([const { AtomicU32::new(0) }; 2], AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let reader = open();
+                while !over.load(Relaxed) {
+                    let (row, attempts) = reader.history(id).unwrap().unwrap();
+                    let is_sending = row.summary.status == Status::Sending;
+                    assert_eq!(
+                        (attempts.len(), row.summary.attempts),
+                        (is_sending.into(), is_sending.into())
+                    );
+                    looks[usize::from(is_sending)].fetch_add(1, Relaxed);
+                }
+            });
+            let are_many = || looks.iter().all(|looks| looks.load(Relaxed) >= 20);
+            for lease_token in 0.. {
+                if lease_token >= 200 && are_many() || looking.is_finished() {
+                    break;
+                }
+                let claim = Claim {
+                    channel: "c".into(),
+                    limit: 1,
+                    rates: Vec::new(),
+                    lease: Duration::from_secs(60),
+                    lease_token,
+                };
+                let round = Exchange { now: Timestamp(3), claim: vec![claim], ..Exchange::default() };
+                let claimed = store.exchange(&round).unwrap().claims[0].claimed[0].clone();
+                let unused = GiveBack {
+                    id,
+                    attempt: claimed.attempt,
+                    lease_token,
+                    channel: claimed.channel,
+                    batch_id: None,
+                    uncounted: false,
+                };
+                let round = Exchange { now: Timestamp(3), give_back: vec![unused], ..Exchange::default() };
+                store.exchange(&round).unwrap();
+            }
+            over.store(true, Relaxed);
+        });
     }
 
     /// How many bytes this thread has read so far.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::events::Told;
 use super::exchange::Breakers;
 use super::sql::sql;
 use super::{trouble, windows};
@@ -48,7 +49,12 @@ fn heed_one(
     };
     trouble::breaker(connection, breakers, channel)?.set_back(by);
     windows::set_back(connection, channel, seen, by)?;
-    connection.prepare_cached(sql!("set_back"))?.execute(params![channel, now, seen])?;
+    let moved = connection.prepare_cached(sql!("set_back"))?.execute(params![channel, now, seen])?;
+    if moved > 0 {
+        let mut told = Told::default();
+        told.many_noted();
+        told.write(connection, now)?;
+    }
     connection.prepare_cached(sql!("set_back_claimed"))?.execute(params![channel, now, seen])?;
     connection.prepare_cached(sql!("channel_set_back"))?.execute(params![channel, now]).map(drop)
 }
@@ -58,7 +64,7 @@ mod tests {
     use super::super::Sqlite;
     use super::*;
     use crate::model::{Content, NewNotification, RateWindow};
-    use crate::store::{Access, Claim, Writer};
+    use crate::store::{Access, Claim, Reader, Writer};
 
     #[test]
     fn who_waited_for_long_and_finds_what_others_have_done_since_takes_no_clock_for_set_back() {
@@ -83,5 +89,33 @@ mod tests {
         let as_it_was = counted(14);
         assert!(as_it_was[0] > later);
         assert_eq!(counted(0), [as_it_was[0].minus(Duration::from_secs(15))], "a clock that was set back");
+    }
+
+    /// Whoever keeps answers would show until when it waits as it was.
+    #[test]
+    fn what_moves_back_with_the_clock_is_told_to_those_who_keep_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, patience) = (folder.path().join("n.db"), Duration::from_secs(5));
+        let (back, later) = (Timestamp(1_800_000_000_000), Timestamp(1_800_000_100_000));
+        let mut store = Sqlite::open(&path, patience, Access::Create, back).unwrap();
+        let content = Content { recipient: "a".into(), message: "x".into(), ..Content::default() };
+        let new = NewNotification { channel: "c".into(), content, ..NewNotification::default() };
+        let ids: Vec<_> = store.enqueue(later, later, &[new.clone(), new]).unwrap();
+        let claim = |limit| Claim {
+            channel: "c".into(),
+            limit,
+            rates: vec!["2/10s".parse().unwrap()],
+            lease: patience,
+            lease_token: 1,
+        };
+        let round = |now, limit| Exchange { now, claim: vec![claim(limit)], ..Exchange::default() };
+        store.exchange(&round(later, 1)).unwrap();
+        let before = store.mark().unwrap();
+        let shown = |store: &Sqlite| store.get(ids[1].id).unwrap().unwrap().summary.next_attempt_at;
+        let waited = shown(&store);
+        store.exchange(&round(back, 0)).unwrap();
+        assert!(shown(&store) < waited);
+        let touched = store.touched(before.change, 100).unwrap();
+        assert!(touched.through > before.change && touched.ids.is_none(), "{touched:?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::support::browser::Browser;
 use crate::support::daemon::{Daemon, until};
 use crate::support::redis_server::RedisServer;
 
-fn ask(sandbox: &Sandbox, path: &str, args: &[&str]) -> Answer {
+pub(super) fn ask(sandbox: &Sandbox, path: &str, args: &[&str]) -> Answer {
     let socket = socket(sandbox).display().to_string();
     curl(&[&["--unix-socket", &socket, &format!("http://localhost{path}")], args].concat())
 }
@@ -22,7 +22,7 @@ fn source(answer: &Answer) -> String {
 }
 
 /// Asks until the answer is from Redis.
-fn hit(sandbox: &Sandbox, path: &str) -> Answer {
+pub(super) fn hit(sandbox: &Sandbox, path: &str) -> Answer {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
         let answer = ask(sandbox, path, &[]);
@@ -124,6 +124,61 @@ fn how_far_a_batch_is_comes_from_redis_and_what_the_daemon_changes_itself_is_see
         assert_eq!((cancelled("/v1/status"), cancelled(&batch)), (Some(n), Some(n)));
     }
     assert_eq!(ask(&sandbox, "/v1/batches/7", &[]).status, 404);
+    drop(daemon);
+}
+
+#[test]
+fn what_the_daemon_has_accepted_itself_is_in_the_status_at_once() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\n" + &cache));
+    let daemon = Daemon::start(&sandbox);
+    for accepted in 1..=10 {
+        hit(&sandbox, "/v1/status");
+        let new = r#"{"channel":"run","to":"ops","message":"x"}"#;
+        assert_eq!(ask(&sandbox, "/v1/notifications", &["--json", new]).status, 202);
+        let status = ask(&sandbox, "/v1/status", &[]);
+        assert_eq!(status.json()["counts"]["pending"], accepted, "{status:?}");
+    }
+    drop(daemon);
+}
+
+/// The window of a key ends without a change that anybody is told of.
+#[test]
+fn a_key_that_is_forgotten_is_not_shown_any_more() {
+    let redis = RedisServer::start("");
+    let sandbox = Sandbox::new();
+    let cache = format!("[cache]\nurl = \"{}\"\n", redis.url());
+    let window = "[defaults]\nkey_window = \"2s\"\n";
+    sandbox.configure(&(window.to_owned() + &config(&sandbox, "") + "[daemon]\nroles = \"http\"\n" + &cache));
+    let daemon = Daemon::start(&sandbox);
+    let enqueue = |key: &str| {
+        sandbox.ok(&["enqueue", "--channel", "run", "--to", "ops", "--key", key, "x"]).trim().to_owned()
+    };
+    let id = enqueue("first");
+    sandbox.ok(&["cancel", &id]);
+    let path = format!("/v1/notifications/{id}");
+    let shown = || sandbox.ok(&["show", &id, "--json"]).parse::<Value>().expect("JSON");
+    hit(&sandbox, &path);
+    // Each use of a key removes some of those whose time is over.
+    let mut number = 0;
+    until("it is forgotten", || {
+        hit(&sandbox, &path);
+        number += 1;
+        enqueue(&format!("another {number}"));
+        shown()["idempotency_key"].is_null()
+    });
+    let forgotten = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = ask(&sandbox, &path, &[]);
+        if answer.json()["idempotency_key"].is_null() {
+            break;
+        }
+        let late = asked.saturating_duration_since(forgotten);
+        assert!(late < Duration::from_millis(250), "{answer:?} {late:?} after the commit");
+    }
     drop(daemon);
 }
 

@@ -29,6 +29,11 @@ fn rows() -> Rows {
     rows
 }
 
+/// The same where the machine may stand still for many seconds between two looks at the store; it is looked at every two.
+fn unhurried(redis: &RedisServer) -> Options {
+    Options { max_age: Duration::from_secs(10), ..patient(redis) }
+}
+
 /// Calls in tests that are not about time have all of it.
 fn patient(redis: &RedisServer) -> Options {
     Options { timeout: Duration::from_secs(5), max_age: Duration::from_secs(2), ..options(&socket(redis)) }
@@ -48,7 +53,7 @@ async fn until_hit(cache: &Cache<Rows>, rows: &Rows, id: i64) {
 #[tokio::test]
 async fn a_second_read_comes_from_redis_in_every_process_until_the_row_changes() {
     let (redis, rows) = (RedisServer::start(""), rows());
-    let (one, other) = (cache(&rows, &patient(&redis)), cache(&rows, &patient(&redis)));
+    let (one, other) = (cache(&rows, &unhurried(&redis)), cache(&rows, &unhurried(&redis)));
     until_hit(&one, &rows, 7).await;
     until_hit(&other, &rows, 7).await;
     let loads = rows.loads();
@@ -137,7 +142,7 @@ async fn cache_says_nothing_of(cache: &Cache<Rows>, id: i64) -> bool {
 #[tokio::test]
 async fn many_who_ask_at_once_cost_one_read_and_never_get_what_is_old() {
     let (redis, rows) = (RedisServer::start(""), rows());
-    let cache = Arc::new(cache(&rows, &patient(&redis)));
+    let cache = Arc::new(cache(&rows, &unhurried(&redis)));
     until_hit(&cache, &rows, 1).await;
     rows.slow(Duration::from_millis(50));
     let loads = rows.loads();
@@ -336,7 +341,8 @@ async fn hits_rise(cache: &Cache<Rows>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_answer() {
     let mut redis = RedisServer::start("save 3600 1");
-    under_load(&options(&redis.url()), async |cache| {
+    let redis_options = options(&redis.url());
+    under_load(&redis_options, async |cache| {
         hits_rise(cache).await;
         redis.cli(&["FLUSHALL"]);
         hits_rise(cache).await;
@@ -352,13 +358,16 @@ async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_an
         redis.start_again();
         hits_rise(cache).await;
         redis.signal("-STOP");
-        let before = cache.counters().expect("counters").now();
+        let (before, begun) = (cache.counters().expect("counters").now(), Instant::now());
         until("it is seen to hang", async || cache.works() == Some(false)).await;
         let since = || cache.counters().expect("counters").now().since(&before);
         until("answers without it", async || since().reads() > 5_000).await;
-        // One answer in a hundred at most met a Redis that hung, and waited for it once.
+        // What was under way when it hung has waited for it, once, and later one call for each pause.
         let since = since();
-        assert!(since.timeouts >= 1 && since.timeouts * 100 <= since.reads(), "{since:?}");
+        let under_way = 3 * READERS.unsigned_abs();
+        let pauses = begun.elapsed().as_millis() / redis_options.pause.as_millis();
+        let most = u128::from(under_way) + pauses;
+        assert!(since.timeouts >= 1 && u128::from(since.timeouts) <= most, "{since:?} in {pauses} pauses");
         redis.signal("-CONT");
         hits_rise(cache).await;
     })

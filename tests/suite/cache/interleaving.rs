@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use notifyctl::cache::{Advanced, Found, Head, Key, Lease, Shelf};
+use notifyctl::cache::{Advanced, Found, Head, Key, Lease, Options, Shelf};
 
-use super::{at, shelf, socket};
+use super::{at, options, shelf, shelf_at, socket, until};
 use crate::support::redis_server::RedisServer;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -66,7 +66,7 @@ async fn a_value_that_was_read_before_a_change_is_refused_after_it() {
 #[tokio::test]
 async fn the_check_in_the_script_is_what_refuses_it() {
     let script = include_str!("../../../src/cache/fill.lua");
-    let (before, after) = script.split_once("if redis.call").expect("the check");
+    let (before, after) = script.split_once("if redis.pcall").expect("the check");
     let (_, rest) = after.split_once("end\n").expect("its end");
     let unchecked = format!("{before}{rest}");
     let redis = RedisServer::start("");
@@ -102,6 +102,27 @@ async fn a_lease_that_has_run_out_or_was_evicted_fills_nothing() {
     assert!(fill(&shelf, &second, "new").await);
     shelf.give_back(&second).await.expect("an answer");
     assert_eq!(value(&shelf, &head).await.as_deref(), Some("new"), "what is filled is not given back");
+}
+
+/// A reader asks for the time left and then for the value; when a lease becomes a value in between, what was left of the lease
+/// is more than any value has, so that nobody takes it for the value's.
+#[tokio::test]
+async fn a_lease_has_more_time_left_than_any_value_whose_age_is_counted_by_it() {
+    let redis = RedisServer::start("");
+    for age in [250, 1_500, 60_000] {
+        let max_age = Duration::from_millis(age);
+        let options = Options { max_age, timeout: Duration::from_secs(10), ..options(&socket(&redis)) };
+        let shelf = shelf_at(&options);
+        let head = shelf.open(at(1)).await.expect("a head");
+        redis.cli(&["DEL", &entry(&shelf, &head)]);
+        let begun = tokio::time::Instant::now();
+        lease(&shelf, &head).await;
+        let left = redis.cli(&["PTTL", &entry(&shelf, &head)]).parse::<i64>().expect("a number");
+        // As long as it can become a value, which is no longer than that is kept.
+        let passed = begun.elapsed();
+        let left = Duration::from_millis(u64::try_from(left).expect("it has not run out"));
+        assert!(left + passed > 2 * max_age, "{left:?} after {passed:?}, for {max_age:?}");
+    }
 }
 
 #[tokio::test]
@@ -174,13 +195,21 @@ async fn every_key_in_redis_has_an_end_and_the_prefix_of_its_store() {
     let head = shelf.open(at(1)).await.expect("a head");
     let first = lease(&shelf, &head).await;
     assert!(fill(&shelf, &first, "x").await);
-    shelf.look_up(&head, Key::Masked(8)).await.expect("an answer");
-    shelf.look_up(&head, Key::Status(1)).await.expect("an answer");
-    let keys = redis.cli(&["KEYS", "*"]);
-    assert_eq!(keys.lines().count(), 4, "{keys}");
-    for key in keys.lines() {
+    // All of it at one moment: two of the four are leases, which run out.
+    let all = "local keys, all = redis.call('KEYS', '*'), {} \
+               for n, key in ipairs(keys) do all[n] = key .. ' ' .. redis.call('PTTL', key) end return all";
+    let mut seen = String::new();
+    until("the head, a value and two leases", async || {
+        shelf.look_up(&head, Key::Masked(8)).await.expect("an answer");
+        shelf.look_up(&head, Key::Status(1)).await.expect("an answer");
+        seen = redis.cli(&["EVAL", all, "0"]);
+        seen.lines().count() == 4
+    })
+    .await;
+    for line in seen.lines() {
+        let (key, left) = line.rsplit_once(' ').expect("a key and the time that it has left");
         assert!(key.starts_with("notifyctl:{0123456789abcdef}:"), "{key}");
-        assert!(redis.cli(&["PTTL", key]).parse::<i64>().expect("a number") > 0, "{key} stays for ever");
+        assert!(left.parse::<i64>().expect("a number") > 0, "{key} stays for ever");
     }
     assert!(socket(&redis).starts_with("unix://"));
 }

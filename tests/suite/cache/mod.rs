@@ -1,8 +1,10 @@
 //! P8, the cache against a real Redis: whatever is done to Redis, no answer is older than it says.
 
 mod daemon;
+mod foreign;
 mod illness;
 mod interleaving;
+mod restored;
 mod rows;
 mod secrecy;
 
@@ -27,6 +29,7 @@ fn options(url: &str) -> Options {
         timeout: Options::TIMEOUT,
         // Shorter than in earnest: tests wait for it.
         pause: Duration::from_millis(300),
+        database: "/nowhere".into(),
         key_file: "/nowhere".into(),
     }
 }
@@ -48,11 +51,16 @@ fn socket(redis: &RedisServer) -> String {
     format!("unix://{}", redis.socket().display())
 }
 
-/// The same one in every process of a store.
+/// The same one in every process of a store, as long as one of them lives: the first one here outlives all others.
 fn seal() -> Seal {
-    static FOLDER: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder of our own"));
-    Seal::of_file(&folder.path().join("key")).expect("a key")
+    static FIRST: std::sync::OnceLock<(tempfile::TempDir, Seal)> = std::sync::OnceLock::new();
+    let at = |folder: &tempfile::TempDir| Seal::of_file(&folder.path().join("key")).expect("a key");
+    let (folder, _) = FIRST.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder of our own");
+        let first = at(&folder);
+        (folder, first)
+    });
+    at(folder)
 }
 
 /// Waits for a condition, and says for which in vain.

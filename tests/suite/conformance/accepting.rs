@@ -36,6 +36,7 @@ pub fn what_was_enqueued_reads_back_whole(place: &dyn Place) {
     assert_eq!(read.summary.expires_at, one.expires_at);
     assert_eq!(read.summary.created_at, T);
     assert_eq!(read.idempotency_key.as_deref(), Some("k"));
+    assert!(read.key_expires_at.is_some_and(|at| at > read.summary.created_at), "{read:?}");
     assert_eq!(store.get(id + 1).unwrap(), None);
     assert_eq!(hand(place, "h").claim(T, 1)[0].content, one.content);
     sound(&*store);

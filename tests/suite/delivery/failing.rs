@@ -182,6 +182,10 @@ impl Reader for Failing {
         self.store.attempts(id)
     }
 
+    fn history(&self, id: Id) -> Result<Option<(Notification, Vec<Attempt>)>> {
+        self.store.history(id)
+    }
+
     fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Summary>> {
         self.store.list(filter, page)
     }

@@ -16,11 +16,14 @@ pub(super) enum Entry {
     Settled { id: Id, number: u32, status: Status },
     /// Somebody, or time, did something to one that waited.
     Steered { id: Id, kind: EventKind },
-    /// Something was added to what is known of it; no event.
+    /// Something was added to what is known of it, or of [`MANY`]; no event.
     Noted { id: Id },
     /// Something happened to a whole channel.
     Channel { channel: String, kind: EventKind, reason: Option<Reason>, detail: String },
 }
+
+/// No notification has it: stands for very many.
+pub(super) const MANY: Id = 0;
 
 const CLAIMED: u8 = 0;
 const GIVEN_BACK: u8 = 1;

@@ -65,6 +65,11 @@ impl Told {
         self.push(&Entry::Noted { id });
     }
 
+    /// The same of very many, none of which is named.
+    pub(super) fn many_noted(&mut self) {
+        self.noted(entry::MANY);
+    }
+
     /// Something happened to a whole channel.
     pub(super) fn channel(&mut self, channel: &str, kind: EventKind, reason: Option<Reason>, detail: &str) {
         let end = (0..=DETAIL).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::ops::Bound::{Excluded, Included};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::entry::{Entry, unpack};
+use super::entry::{Entry, MANY, unpack};
 use crate::model::{Cursor, Event, EventFilter, EventKind, Id, Mark, Reason, Status, Timestamp, Touched};
 use crate::store::Events;
 use crate::store::sqlite::sql::sql;
@@ -101,6 +101,9 @@ pub(in super::super) fn touched(
             return Ok(unknown);
         };
         ids.extend(entries.iter().filter_map(Entry::id));
+        if ids.contains(&MANY) {
+            return Ok(unknown);
+        }
         next = last;
     }
     Ok(if next == through { Touched { through, ids: Some(ids) } } else { unknown })

@@ -46,6 +46,8 @@ impl Machine<'_> {
     fn compare_one(&self, id: Id) -> Agreed {
         let found = said(self.desk.get(id))?;
         let attempts = said(self.desk.attempts(id))?;
+        let both = found.clone().map(|one| (one, attempts.clone()));
+        agree("both at once", &said(self.desk.history(id))?, &both)?;
         let Some(row) = self.model.rows.get(&id) else {
             agree("a purged one", &found, &None)?;
             return agree("its attempts", &attempts, &Vec::<Attempt>::new());
@@ -57,7 +59,7 @@ impl Machine<'_> {
             Some(_) => {}
             None => agree("the key", &key, &None)?,
         }
-        let found = found.map(|one| Notification { idempotency_key: None, ..one });
+        let found = found.map(|one| Notification { idempotency_key: None, key_expires_at: None, ..one });
         agree("a notification", &found.as_ref(), &Some(&row.shown))?;
         agree("its attempts", &attempts, &row.attempts())
     }

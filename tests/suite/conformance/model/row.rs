@@ -48,6 +48,7 @@ impl Row {
             attachments: Vec::new(),
             not_before: new.not_before,
             idempotency_key: None,
+            key_expires_at: None,
             retries: 0,
             crashes: 0,
             worker: None,
