@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -221,10 +222,15 @@ impl Serving {
             let (router, seat, hang_up) = (self.routers.now(), Arc::clone(&seat), hang_up.clone());
             async move {
                 let (head, rest) = request.into_parts();
-                let rest = unread::body(&head.headers, rest, &self.stopping);
+                let (rest, held_back) = unread::body(&head, rest, &self.stopping);
                 let request = Request::from_parts(head, rest);
                 let call = Call { peer, seat, hang_up, caller: OnceLock::new() };
-                Ok::<_, std::convert::Infallible>(answer::answer(router, call, request).await)
+                let mut response = answer::answer(router, call, request).await;
+                if held_back.is_so() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().entry(header::CONNECTION).or_insert(close);
+                }
+                Ok::<_, std::convert::Infallible>(response)
             }
         });
         let (mut serves, stream) = idle::limited(Taking::new(stream));

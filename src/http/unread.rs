@@ -4,12 +4,15 @@
 //! (RFC 9112 section 9.6), nor find the next request's connection closed without a word: the rest is passed over.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::HeaderMap;
+use axum::http::Version;
 use axum::http::header::EXPECT;
+use axum::http::request::Parts;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -29,18 +32,48 @@ const LAST: Duration = Duration::from_millis(500);
 /// A body whose rest is passed over when it is dropped.
 struct Unread {
     rest: Option<Incoming>,
-    /// Whether its sender waits to be told to send it.
-    is_held_back: bool,
+    held_back: HeldBack,
     stopping: CancellationToken,
 }
 
-/// The body of a request with these headers; with `stopping` its rest is waited for no more.
-pub(super) fn body(headers: &HeaderMap, body: Incoming, stopping: &CancellationToken) -> Body {
-    if body.is_end_stream() {
-        return Body::empty();
+/// Whether the sender of a body waits to be told to send it. Answered meanwhile it is not, and the connection ends: to say so is
+/// what RFC 9110 section 10.1.1 asks for.
+#[derive(Debug, Clone)]
+pub(super) struct HeldBack(Option<Arc<AtomicBool>>);
+
+impl HeldBack {
+    /// By the rule that hyper goes by, too: to nobody else anything is told, and who waits for nothing sends at once.
+    fn by(head: &Parts) -> Self {
+        let waits = head.version >= Version::HTTP_11
+            && head
+                .headers
+                .get_all(EXPECT)
+                .iter()
+                .next_back()
+                .is_some_and(|expected| expected.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self(waits.then(|| Arc::new(AtomicBool::new(true))))
     }
-    let is_held_back = headers.contains_key(EXPECT);
-    Body::new(Unread { rest: Some(body), is_held_back, stopping: stopping.clone() })
+
+    /// Whether it still waits.
+    pub(super) fn is_so(&self) -> bool {
+        self.0.as_ref().is_some_and(|waits| waits.load(Ordering::Relaxed))
+    }
+
+    fn ends(&self) {
+        if let Some(waits) = &self.0 {
+            waits.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The body of a request with this head; with `stopping` its rest is waited for no more.
+pub(super) fn body(head: &Parts, body: Incoming, stopping: &CancellationToken) -> (Body, HeldBack) {
+    if body.is_end_stream() {
+        return (Body::empty(), HeldBack(None));
+    }
+    let held_back = HeldBack::by(head);
+    let unread = Unread { rest: Some(body), held_back: held_back.clone(), stopping: stopping.clone() };
+    (Body::new(unread), held_back)
 }
 
 impl HttpBody for Unread {
@@ -52,7 +85,7 @@ impl HttpBody for Unread {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         // Its sender is told to go on.
-        self.is_held_back = false;
+        self.held_back.ends();
         match &mut self.rest {
             Some(body) => Pin::new(body).poll_frame(context),
             None => Poll::Ready(None),
@@ -71,7 +104,9 @@ impl HttpBody for Unread {
 impl Drop for Unread {
     fn drop(&mut self) {
         // Whoever waits to be told to send it shall not be told to, only for it to be passed over.
-        if let Some(mut rest) = self.rest.take().filter(|body| !self.is_held_back && !body.is_end_stream()) {
+        if let Some(mut rest) =
+            self.rest.take().filter(|body| !self.held_back.is_so() && !body.is_end_stream())
+        {
             let stopping = self.stopping.clone();
             tokio::spawn(timeout(PATIENCE, async move {
                 if stopping.run_until_cancelled(pass_over(&mut rest)).await.is_none() {
@@ -111,7 +146,7 @@ mod tests {
         let stopping = CancellationToken::new();
         let service = service_fn(|request: Request<Incoming>| {
             let (head, rest) = request.into_parts();
-            drop(body(&head.headers, rest, &stopping));
+            drop(body(&head, rest, &stopping));
             async { Ok::<_, Infallible>(Response::new(Body::from("there is nothing"))) }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(server), service);

@@ -199,7 +199,7 @@ fn a_connection_outlives_a_refusal_unless_the_body_does_not_come() {
             "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).expect("write the head");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(stream.peek(&mut [0]).expect("the answer"), 1, "{line}");
         stream.write_all(body).expect("write the body");
         let (mut answer, mut piece) = (String::new(), [0; 4_096]);
         while !answer.contains("\r\n\r\n") || !answer.ends_with('}') {
@@ -252,5 +252,53 @@ fn a_body_that_was_asked_for_is_read_to_its_end_also_where_it_is_too_large() {
         stream.write_all(b"0\r\n\r\n").expect("write the end");
         let answer = read(&mut stream, "}");
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}
+
+/// Whoever waits to be told to send a body, and is refused, hears that the connection ends (RFC 9110 section 10.1.1); whoever sends it
+/// at once, since that was no such wait, is not cut off.
+#[test]
+fn a_refusal_of_a_body_that_is_held_back_says_that_the_connection_ends() {
+    use std::io::{Read, Write};
+    let ground = Ground::accepting("");
+    let connect = || {
+        let stream = std::net::TcpStream::connect(ground.daemon.address()).expect("connect");
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("set the patience");
+        stream
+    };
+    let head = |version: &str, line: &str, length: usize| {
+        format!(
+            "POST /v1/notifications HTTP/{version}\r\nHost: localhost\r\n{line}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut stream = connect();
+    stream.write_all(head("1.1", "Expect: 100-Continue", 100).as_bytes()).expect("write the head");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer, and the end");
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.to_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+    // Where there is nothing to wait for it stays.
+    let mut stream = connect();
+    for _ in 0..2 {
+        stream.write_all(head("1.1", "Expect: 100-continue", 0).as_bytes()).expect("write");
+        let (mut answer, mut piece) = (String::new(), [0; 4_096]);
+        while !answer.ends_with('}') {
+            let read = stream.read(&mut piece).expect("an answer");
+            assert!(read > 0, "closed behind {answer:?}");
+            answer.push_str(std::str::from_utf8(&piece[..read]).expect("UTF-8"));
+        }
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+    // More than any buffer on the way takes: all of it can be written, and the answer is there.
+    let body = vec![b' '; 30 << 20];
+    for (version, line) in [("1.0", "Expect: 100-continue"), ("1.1", "Expect: something-else")] {
+        let mut stream = connect();
+        stream.write_all(head(version, line, body.len()).as_bytes()).expect("write the head");
+        stream.write_all(&body).unwrap_or_else(|error| panic!("{version} {line}: {error}"));
+        stream.shutdown(std::net::Shutdown::Write).expect("no more comes");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer, and the end");
+        assert!(answer.contains(" 401 "), "{version} {line}: {answer}");
     }
 }
