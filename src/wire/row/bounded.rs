@@ -5,18 +5,29 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Reads one value, as long as there are not more values in it than are left.
-pub(super) struct Bounded<'a> {
-    /// How many more may be read; `None` once there were too many.
-    pub(super) left: &'a mut Option<usize>,
+/// What is read within a bound, and what was found on the way.
+pub(super) struct Bounds {
+    /// How many more values may be read; `None` once there were too many.
+    pub(super) left: Option<usize>,
+    /// Whether an object had a name twice: which of the two is meant nobody can tell (RFC 8259 section 4).
+    pub(super) twice: bool,
 }
+
+impl Bounds {
+    pub(super) fn new(most: usize) -> Self {
+        Self { left: Some(most), twice: false }
+    }
+}
+
+/// Reads one value, as long as there are not more values in it than are left.
+pub(super) struct Bounded<'a>(pub(super) &'a mut Bounds);
 
 impl Bounded<'_> {
     /// Takes one.
     fn one<E: Error>(&mut self) -> Result<Bounded<'_>, E> {
-        *self.left = self.left.and_then(|left| left.checked_sub(1));
-        match *self.left {
-            Some(_) => Ok(Bounded { left: &mut *self.left }),
+        self.0.left = self.0.left.and_then(|left| left.checked_sub(1));
+        match self.0.left {
+            Some(_) => Ok(Bounded(&mut *self.0)),
             None => Err(E::custom("too many values")),
         }
     }
@@ -67,7 +78,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(value) = values.next_element_seed(Bounded { left: &mut *self.left })? {
+        while let Some(value) = values.next_element_seed(Bounded(&mut *self.0))? {
             all.push(value);
         }
         Ok(Value::Array(all))
@@ -76,7 +87,8 @@ impl<'de> Visitor<'de> for Bounded<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
         while let Some(name) = entries.next_key()? {
-            all.insert(name, entries.next_value_seed(Bounded { left: &mut *self.left })?);
+            let known = all.insert(name, entries.next_value_seed(Bounded(&mut *self.0))?);
+            self.0.twice |= known.is_some();
         }
         Ok(Value::Object(all))
     }
@@ -88,9 +100,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str, most: usize) -> Option<Value> {
-        let mut left = Some(most);
-        let value = Bounded { left: &mut left }.deserialize(&mut serde_json::Deserializer::from_str(text));
-        assert_eq!(value.is_err(), left.is_none(), "{text}");
+        let mut bounds = Bounds::new(most);
+        let value = Bounded(&mut bounds).deserialize(&mut serde_json::Deserializer::from_str(text));
+        assert_eq!(value.is_err(), bounds.left.is_none(), "{text}");
         value.ok()
     }
 
@@ -107,9 +119,9 @@ mod tests {
     proptest! {
         #[test]
         fn within_the_bound_it_is_what_serde_reads(text in r#"[\[\]{}:,"ab0-9. \\nultre-]{1,30}"#) {
-            let mut left = Some(100);
+            let mut bounds = Bounds::new(100);
             let mut reader = serde_json::Deserializer::from_str(&text);
-            let value = Bounded { left: &mut left }.deserialize(&mut reader);
+            let value = Bounded(&mut bounds).deserialize(&mut reader);
             let value = value.and_then(|value| reader.end().map(|()| value));
             prop_assert_eq!(value.ok(), serde_json::from_str::<Value>(&text).ok());
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeSeed;
 use serde_json::Value;
 
+use super::bounded::{Bounded, Bounds};
 use super::{Field, Row, attachment};
 use crate::model::Problem;
 use crate::units;
@@ -54,7 +56,10 @@ impl Builder {
             self.set(field, Value::String(text));
             return;
         }
-        match serde_json::from_str(&text) {
+        let (mut bounds, mut reader) = (Bounds::new(Row::VALUES), serde_json::Deserializer::from_str(&text));
+        let read = Bounded(&mut bounds).deserialize(&mut reader);
+        match read.and_then(|value| reader.end().map(|()| value)) {
+            Ok(_) if bounds.twice => self.twice(field),
             Ok(value) => self.set(field, value),
             Err(error) => {
                 self.problem(Problem::new(
@@ -62,6 +67,13 @@ impl Builder {
                     format!("is not JSON: {}", super::json::said(&error)),
                 ));
             }
+        }
+    }
+
+    /// Takes a field in whose value an object has a name twice.
+    pub(super) fn twice(&mut self, field: Field) {
+        if self.first(field) {
+            self.problem(Problem::new(field.name(), "an object in it has a name twice; keep one"));
         }
     }
 

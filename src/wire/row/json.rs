@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::bounded::Bounded;
+use super::bounded::{Bounded, Bounds};
 use super::{Builder, Field, Row};
 use crate::model::Problem;
 use serde::Deserializer;
@@ -23,11 +23,11 @@ pub fn parse(text: &str) -> Row {
     }
     let mut builder = Builder::default();
     let mut reader = serde_json::Deserializer::from_str(text);
-    let mut left = Some(Row::VALUES);
-    let read = reader.deserialize_map(Fields(&mut builder, &mut left)).and_then(|()| reader.end());
+    let mut bounds = Bounds::new(Row::VALUES);
+    let read = reader.deserialize_map(Fields(&mut builder, &mut bounds)).and_then(|()| reader.end());
     match read {
         Ok(()) => builder.finish(),
-        Err(_) if left.is_none() => {
+        Err(_) if bounds.left.is_none() => {
             Row::torn(Problem::new("row", format!("holds more than {} values", Row::VALUES)))
         }
         Err(error) => torn(&error),
@@ -52,8 +52,8 @@ pub(super) fn said(error: &serde_json::Error) -> String {
     }
 }
 
-/// What is put together, and how many values may still be read.
-struct Fields<'a>(&'a mut Builder, &'a mut Option<usize>);
+/// What is put together, and within which bounds.
+struct Fields<'a>(&'a mut Builder, &'a mut Bounds);
 
 impl<'de> Visitor<'de> for Fields<'_> {
     type Value = ();
@@ -65,8 +65,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
             // Values are read whatever their type, so that one row's problems are all found at once.
-            let value = map.next_value_seed(Bounded { left: &mut *self.1 })?;
+            let value = map.next_value_seed(Bounded(&mut *self.1))?;
+            let is_twice = std::mem::take(&mut self.1.twice);
             match name {
+                Ok(field) if is_twice => self.0.twice(field),
                 Ok(field) => self.0.set(field, value),
                 Err(problem) => self.0.problem(problem),
             }
@@ -150,6 +152,23 @@ mod tests {
                 "key: is given twice",
             ]
         );
+    }
+
+    /// Which of the two was meant nobody can tell (RFC 8259 section 4).
+    #[test]
+    fn a_name_that_is_twice_in_an_object_is_told_with_its_field() {
+        for (text, field) in [
+            (r#"{"headers":{"X-A":"1","X-B":"2","X-A":"1"}}"#, "headers"),
+            (r#"{"headers":{"X-A":"1","X-\u0041":"2"}}"#, "headers"),
+            (r#"{"attachments":[{"name":"a","content":"aGk=","name":"b"}],"message":"m"}"#, "attachments"),
+        ] {
+            let told = format!("{field}: an object in it has a name twice; keep one");
+            assert_eq!(problems(text), [told], "{text}");
+        }
+        assert_eq!(problems(r#"{"headers":[["X-A","1"],["X-A","1"]]}"#), Vec::<String>::new());
+        let mut cell = Builder::default();
+        cell.set_text(Field::Headers, r#"{"X-A":"1","X-A":"2"}"#.into());
+        assert_eq!(cell.finish().flaws.len(), 1);
     }
 
     #[test]
