@@ -21,7 +21,9 @@ pub use address::in_ascii;
 pub use breaker::Breaker;
 pub use change::{Mark, Touched};
 pub use event::{Cursor, Event, EventFilter, EventKind};
-pub use notification::{Attachment, Content, Id, Limits, NewNotification, Problem, line_problems, stable_id};
+pub use notification::{
+    Attachment, Content, Id, Limits, NewNotification, Problem, compared_headers, line_problems, stable_id,
+};
 pub use outcome::{Outcome, Reason, Scope, Verdict};
 pub use priority::Priority;
 pub use rate::{Rate, RateWindow};

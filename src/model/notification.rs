@@ -38,6 +38,28 @@ impl Content {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.message.len() + self.html.as_ref().map_or(0, String::len) + headers + attachments
     }
+
+    /// Whether both tell the same one the same, however their headers are written.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self { recipient, subject, message, html, headers, attachments } = self;
+        *recipient == other.recipient
+            && *subject == other.subject
+            && *message == other.message
+            && *html == other.html
+            && compared_headers(headers) == compared_headers(&other.headers)
+            && *attachments == other.attachments
+    }
+}
+
+/// Headers as they are compared: a name is the same in any case (RFC 5322 section 1.2.2), and the order counts among those of
+/// one name alone.
+#[must_use]
+pub fn compared_headers(headers: &[(String, String)]) -> Vec<(String, &str)> {
+    let mut all: Vec<_> =
+        headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_str())).collect();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all
 }
 
 /// A file that travels with a notification.

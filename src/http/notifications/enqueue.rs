@@ -26,6 +26,9 @@ use crate::wire::row::{NewRow, Row};
 /// What a batch that came over HTTP is said to come from.
 const SOURCE: &str = "http";
 
+/// The longest `Idempotency-Key`, in bytes: a row's number has to go behind it.
+const KEY: usize = Limits::LINE - 10;
+
 /// Accepts what the body holds: all of it, or nothing. A list is a batch.
 #[utoipa::path(
     post, path = "/v1/notifications", operation_id = "enqueue", tag = "notifications",
@@ -58,7 +61,12 @@ pub(in crate::http) async fn enqueue(
     let wait = wait(&given)?;
     let form = body::form(request.headers())?;
     let key = key(request.headers())?;
-    app.pending.admit(&app.readers).await?;
+    let full = app.pending.admit(&app.readers).await.err();
+    let full = match full {
+        // What has a key may be there already, and takes no more room then.
+        Some(problem) if key.is_none() => return Err(problem),
+        full => full,
+    };
     let (bytes, room) = body::read(&app, request).await?;
     let read = move || {
         let mut rows = rows::read(form, &bytes)?;
@@ -67,7 +75,11 @@ pub(in crate::http) async fn enqueue(
     };
     let ((rows, key), held) = aside(Held::by(room), read).await?;
     let single = rows.single;
-    let taken = match take(&app, rows, key.clone(), held).await {
+    let taken = match full {
+        None => take(&app, rows, key.clone(), held).await,
+        Some(problem) => Err(problem),
+    };
+    let taken = match taken {
         Ok(taken) => taken,
         // What could not be accepted any more may have been.
         Err(problem) => before(&app, key.clone()).await.ok_or(problem)?,
@@ -180,12 +192,14 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     if given.next().is_some() {
         return Err(wrong("is given twice"));
     }
-    let key = key.to_str().map_err(|_| wrong("holds something else than visible ASCII"))?;
+    let plain = |key: &&str| !key.contains('\t');
+    let key =
+        key.to_str().ok().filter(plain).ok_or_else(|| wrong("holds something else than visible ASCII"))?;
     // The draft writes it as a quoted string; most programs do not.
     let bare = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
     match bare.len() {
         0 => Err(wrong("is empty")),
-        n if n > Limits::LINE - 10 => Err(wrong("is too long")),
+        n if n > KEY => Err(wrong(&format!("is {n} bytes long; at most {KEY} are taken"))),
         _ => Ok(Some(bare.to_owned())),
     }
 }

@@ -117,6 +117,8 @@ struct Known<'n> {
     here: HashMap<(&'n str, &'n str), usize>,
     /// How many of them will not be new.
     repeated: usize,
+    /// Whether one of these was purged: it cannot say any more what it was.
+    is_gone: bool,
     /// The batch of the first use of one.
     batch: Option<Id>,
 }
@@ -131,12 +133,23 @@ struct Entry<'c, 'o> {
     /// Who has room for more.
     openings: &'c mut [Opening<'o>],
     counters: &'c mut Counters,
+    forgets: keys::Forgets,
 }
 
 impl<'c> Entry<'c, '_> {
     fn new(connection: &'c Connection, now: Timestamp, counters: &'c mut Counters) -> rusqlite::Result<Self> {
         let insert = connection.prepare_cached(sql!("enqueue"))?;
-        Ok(Self { connection, now, key_expires_at: now, batch: None, insert, openings: &mut [], counters })
+        let forgets = keys::Forgets::default();
+        Ok(Self {
+            connection,
+            now,
+            key_expires_at: now,
+            batch: None,
+            insert,
+            openings: &mut [],
+            counters,
+            forgets,
+        })
     }
 
     /// Looks at every key first: a request that is refused has written nothing.
@@ -153,8 +166,9 @@ impl<'c> Entry<'c, '_> {
             }
         }
         if let Some(request) = &portion.request
-            && known.repeated < portion.new.len()
-            && (known.repeated > 0 || keys::is_used(self.connection, self.now, request)?)
+            && (known.is_gone
+                || known.repeated < portion.new.len()
+                    && (known.repeated > 0 || keys::is_used(self.connection, self.now, request)?))
         {
             return Ok(Taken::KeyUsed { since: None });
         }
@@ -174,7 +188,9 @@ impl<'c> Entry<'c, '_> {
             && first.created
         {
             // What is accepted in one transaction stands side by side.
-            keys::remember_request(self.connection, self.key_expires_at, request, (first.id, last.id))?;
+            let came = keys::Came { first: first.id, last: last.id, batch: self.batch, at: self.now };
+            keys::remember_request(self.connection, self.key_expires_at, request, &came)?;
+            self.forgets.some(self.connection, self.now)?;
         }
         let batch = self.batch.take().or(known.batch.filter(|_| portion.batch.is_some()));
         Ok(Taken::Whole { batch, new })
@@ -196,8 +212,10 @@ impl<'c> Entry<'c, '_> {
         known.here.insert((key, &new.content.recipient), position);
         let Some(id) = self.find(key, new)? else { return Ok(None) };
         known.repeated += 1;
-        // What was purged cannot say any more what it was.
-        let Some(old) = read::get(self.connection, id)? else { return Ok(None) };
+        let Some(old) = read::get(self.connection, id)? else {
+            known.is_gone = true;
+            return Ok(None);
+        };
         known.batch = known.batch.or(old.summary.batch_id);
         let same = keys::is_stored(self.connection, &old, new)?;
         Ok((!same).then_some(Taken::Conflict { position, id: Some(id) }))
@@ -216,7 +234,8 @@ impl<'c> Entry<'c, '_> {
         }
         let id = self.insert(new)?;
         if let Some(key) = &new.idempotency_key {
-            keys::remember(connection, (now, key_expires_at), (key, &new.content.recipient), id)?;
+            keys::remember(connection, key_expires_at, (key, &new.content.recipient), id)?;
+            self.forgets.some(connection, now)?;
         }
         self.counters.accepted(&new.channel, self.batch, 1);
         Ok(Enqueued { id, created: true })

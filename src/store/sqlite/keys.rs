@@ -7,8 +7,42 @@ use super::sql::sql;
 use crate::model::{Id, NewNotification, Timestamp};
 use crate::store::{Enqueued, Notification, RequestKey, Taken};
 
-/// How many expired keys each use of a key removes.
-const FORGOTTEN: i64 = 4;
+/// How many expired keys each new one takes along, and how many go in one transaction at most: others wait for it.
+const FEW: usize = 4;
+const AT_ONCE: usize = 128;
+
+/// How many go with each bite of a purge.
+pub(super) const BITE: usize = 250;
+
+/// The expired keys that go in one transaction, a few with each new one.
+pub(super) struct Forgets {
+    left: usize,
+}
+
+impl Default for Forgets {
+    fn default() -> Self {
+        Self { left: AT_ONCE }
+    }
+}
+
+impl Forgets {
+    /// To be called with each new key.
+    pub(super) fn some(&mut self, connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+        let few = FEW.min(self.left);
+        if few > 0 {
+            let gone = forget(connection, now, few)?;
+            // Where there were no more, nobody looks again.
+            self.left = if gone < few { 0 } else { self.left - gone };
+        }
+        Ok(())
+    }
+}
+
+/// Removes `most` of the keys whose window was over at `by`, and says how many there were.
+pub(super) fn forget(connection: &Connection, by: Timestamp, most: usize) -> rusqlite::Result<usize> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    connection.prepare_cached(sql!("keys_forget"))?.execute(params![by, most])
+}
 
 /// The notification for which the key was used before, for this recipient.
 pub(super) fn find(
@@ -23,11 +57,10 @@ pub(super) fn find(
 
 pub(super) fn remember(
     connection: &Connection,
-    (now, expires_at): (Timestamp, Timestamp),
+    expires_at: Timestamp,
     (key, recipient): (&str, &str),
     id: Id,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql!("keys_forget"))?.execute(params![now, FORGOTTEN])?;
     let mut remember = connection.prepare_cached(sql!("key_remember"))?;
     remember.execute(params![key, recipient, id, expires_at]).map(drop)
 }
@@ -61,15 +94,25 @@ pub(super) fn is_used(
     used.query_row(params![request.key, request.of_row(1), now], |row| row.get(0))
 }
 
-/// Remembers the key of a request that came to the notifications from `first` to `last`.
+/// What a request came to.
+pub(super) struct Came {
+    /// Its notifications, which stand side by side.
+    pub(super) first: Id,
+    pub(super) last: Id,
+    pub(super) batch: Option<Id>,
+    pub(super) at: Timestamp,
+}
+
+/// Remembers the key of a request.
 pub(super) fn remember_request(
     connection: &Connection,
     expires_at: Timestamp,
     request: &RequestKey,
-    (first, last): (Id, Id),
+    came: &Came,
 ) -> rusqlite::Result<()> {
     let mut remember = connection.prepare_cached(sql!("key_request_remember"))?;
-    remember.execute(params![request.key, first, expires_at, request.sha256, last]).map(drop)
+    let Came { first, last, batch, at } = came;
+    remember.execute(params![request.key, first, expires_at, request.sha256, last, batch, at]).map(drop)
 }
 
 /// Whether both say the same, but for their times: those that are told as a wait differ each time.
@@ -77,7 +120,7 @@ pub(super) fn is_same(one: &NewNotification, other: &NewNotification) -> bool {
     one.channel == other.channel
         && one.user_id == other.user_id
         && one.priority == other.priority
-        && one.content == other.content
+        && one.content.is_like(&other.content)
 }
 
 /// The same for one that is in the store.
@@ -99,7 +142,7 @@ pub(super) fn is_stored(
     if !old.attachments.is_empty() {
         content::read_parts(connection, old.summary.id, &mut content)?;
     }
-    Ok(content == new.content)
+    Ok(content.is_like(&new.content))
 }
 
 #[cfg(test)]
@@ -107,7 +150,73 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::Access;
+    use crate::model::{Content, Status};
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{Access, Portion, Purge, Writer};
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    /// A store in which so many keys have expired at so many milliseconds before [`NOW`].
+    fn with_expired(path: &std::path::Path, keys: i64) -> (Sqlite, Connection) {
+        let store = Sqlite::open(path, Duration::ZERO, Access::Create, NOW).unwrap();
+        let looks = Connection::open(path).unwrap();
+        let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO idempotency_keys (key, recipient, notification_id, expires_at)
+            SELECT 'old' || i, 'r', i, ?2 - i FROM n";
+        looks.execute(insert, params![keys, NOW]).unwrap();
+        (store, looks)
+    }
+
+    fn left(looks: &Connection) -> i64 {
+        let sql = "SELECT count(*) FROM idempotency_keys WHERE expires_at <= ?1";
+        looks.query_row(sql, [NOW], |row| row.get(0)).unwrap()
+    }
+
+    fn list(key: &str, rows: usize) -> Portion {
+        let request = RequestKey { key: key.into(), sha256: [1; 32] };
+        let one = |number| NewNotification {
+            channel: "c".into(),
+            idempotency_key: Some(request.of_row(number)),
+            content: Content { recipient: "r".into(), message: "m".into(), ..Content::default() },
+            ..NewNotification::default()
+        };
+        let new = (1..=rows).map(one).collect();
+        Portion {
+            new,
+            key_expires_at: NOW.plus(Duration::from_secs(60)),
+            batch: None,
+            request: Some(request),
+        }
+    }
+
+    /// Whoever comes with many keys does not clear away all that is old while everybody waits.
+    #[test]
+    fn expired_keys_go_a_few_at_a_time_and_the_rest_with_a_purge() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, looks) = with_expired(&folder.path().join("n.db"), 2_000);
+        store.enqueue_portions(NOW, &[list("one", 1)]).unwrap();
+        let few = 2_000 - left(&looks);
+        assert!((2..=16).contains(&few), "{few}");
+        store.enqueue_portions(NOW, &[list("many", 400), list("more", 400)]).unwrap();
+        let many = 2_000 - few - left(&looks);
+        assert!((100..=256).contains(&many), "{many}");
+        let purge = |age| {
+            let settled_before = NOW.minus(Duration::from_millis(age));
+            Purge { statuses: vec![Status::Sent], settled_before, now: NOW, from: 0, limit: 100 }
+        };
+        // What the clock has only just run out for stays: it may be ahead.
+        let mut bites = 0;
+        for (age, stay) in [(1_001, 1_000), (0, 0)] {
+            let mut purge = purge(age);
+            while let Some(next) = store.purge(&purge).unwrap().next {
+                purge.from = next;
+                bites += 1;
+                assert!(bites < 100, "it comes to an end");
+            }
+            assert_eq!(left(&looks), stay);
+        }
+        assert!(bites > 0, "not all at once");
+    }
 
     #[test]
     fn a_key_is_found_and_not_looked_for() {
@@ -119,11 +228,16 @@ mod tests {
             let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             query.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap()
         };
-        for sql in [sql!("key_find"), sql!("key_of"), sql!("key_request"), sql!("key_used")] {
+        for sql in
+            [sql!("key_find"), sql!("key_of"), sql!("key_request"), sql!("key_used"), sql!("keys_forget")]
+        {
             let looks = |step: &String| step.contains("SCAN") && !step.contains("SCAN CONSTANT ROW");
             let steps = plan(sql);
             assert!(!steps.is_empty() && !steps.iter().any(looks), "{sql}: {steps:?}");
         }
         assert!(plan("SELECT 1 FROM idempotency_keys WHERE last_id = ?")[0].contains("SCAN"), "control");
+        // Nor are all the expired recipients of one key read past.
+        let steps = plan(sql!("key_used"));
+        assert!(steps.iter().any(|step| step.contains("key=? AND expires_at>?")), "{steps:?}");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::counters::Counters;
+use super::keys;
 use super::sql::sql;
 use super::steer::Standing;
 use crate::model::{Id, Timestamp};
@@ -15,7 +16,7 @@ pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<
     let mut counters = Counters::default();
     let mut query = connection.prepare_cached(sql!("purge_scan"))?;
     let mut rows = query.query(params![purge.from, i64::try_from(purge.limit).unwrap_or(i64::MAX)])?;
-    let (mut seen, mut removed, mut next) = (0, 0, None);
+    let (mut seen, mut removed, mut next, mut behind) = (0, 0, None, purge.from);
     // Nothing stands between the first and the last id of a run but what goes too: one statement removes it.
     let mut runs: Vec<(Id, Id)> = Vec::new();
     let mut in_run = false;
@@ -28,7 +29,8 @@ pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<
             break;
         }
         seen += 1;
-        next = Some(one.id + 1);
+        behind = one.id + 1;
+        next = Some(behind);
         let doomed =
             purge.statuses.contains(&one.status) && settled_at.is_some_and(|at| at < purge.settled_before);
         if doomed {
@@ -48,8 +50,12 @@ pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<
         }
     }
     counters.write(connection)?;
+    // Not all that have expired by now: the clock may be ahead, and their requests come again when it is right.
+    let forgotten = keys::forget(connection, purge.settled_before, keys::BITE)?;
     if seen < purge.limit {
-        next = None;
+        next = (forgotten == keys::BITE).then_some(behind);
+    }
+    if next.is_none() {
         connection.prepare_cached(sql!("purge_workers"))?.execute([purge.settled_before])?;
     }
     Ok(Purged { removed, next, took: Duration::ZERO })

@@ -263,15 +263,15 @@ pub fn the_key_of_a_request_belongs_to_all_of_it_and_to_nothing_else(place: &dyn
     // Each is shown with the key of its own.
     let key = |id| place.open().get(id).unwrap().unwrap().idempotency_key;
     assert_eq!([key(known[0]), key(known[1])], [Some("k/1".into()), Some("k/2".into())]);
-    // What was purged is known, though not any more of which batch it was, nor since when.
+    // What was purged is known as well, with its batch, and since when.
     for one in exchanged.claims[0].claimed.iter() {
         assert!(hand.settle(one, at(2), Status::Sent));
     }
     let statuses = vec![Status::Sent];
     let purge = Purge { statuses, settled_before: at(50), now: at(55), from: 0, limit: 99 };
     assert_eq!(store.purge(&purge).unwrap().removed, 4);
-    assert_eq!(store.enqueue_portions(at(59), &all[..1]).unwrap(), [as_before(None, &known)]);
-    assert_eq!(ask(&all[2], 59), Some(Taken::KeyUsed { since: None }));
+    assert_eq!(store.enqueue_portions(at(59), &all[..1]).unwrap(), [as_before(*batch, &known)]);
+    assert_eq!(ask(&all[2], 59), Some(Taken::KeyUsed { since: Some(T) }));
     // Its window is over: it is free for anything.
     let after = store.enqueue_portions(at(60), &all[2..3]).unwrap();
     assert!(matches!(&after[0], Taken::Whole { new, .. } if new.iter().all(|one| one.created)), "{after:?}");
@@ -305,6 +305,17 @@ pub fn the_key_of_a_request_is_not_mixed_with_keys_that_were_used_otherwise(plac
     for portion in &all {
         assert_eq!(store.request(T, portion.request.as_ref().unwrap()).unwrap(), None);
     }
+    // What was purged cannot say any more that it was the same.
+    let gone = NewNotification { idempotency_key: Some("gone/1".into()), ..new("b") };
+    let id = enqueue(&mut *store, T, &[gone])[0];
+    store.cancel(T, &super::only(&[id])).unwrap();
+    let statuses = vec![Status::Cancelled];
+    let purge = Purge { statuses, settled_before: at(1), now: at(2), from: 0, limit: 99 };
+    assert_eq!(store.purge(&purge).unwrap().removed, 1);
+    assert_eq!(
+        store.enqueue_portions(at(2), &[asked(&["b"], "gone", 1)]).unwrap(),
+        [Taken::KeyUsed { since: None }]
+    );
     // The other way round each notification is guarded for its recipient, as ever.
     let first = store.enqueue_portions(T, &[asked(&["a"], "new", 1)]).unwrap().remove(0);
     let Taken::Whole { new: first, .. } = first else { panic!("{first:?}") };
@@ -340,6 +351,41 @@ pub fn a_known_key_knows_attachments(place: &dyn Place) {
     ] {
         assert_eq!(store.enqueue_portions(T, &[with(files)]).unwrap().remove(0), *wanted);
     }
+    sound(&*store);
+}
+
+pub fn a_known_key_knows_headers_however_they_are_written(place: &dyn Place) {
+    let mut store = place.open();
+    let with = |headers: &[(&str, &str)]| {
+        let mut one = portion(&["a"], Some("k"), None);
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        one.new[0].content.headers = headers.iter().map(own).collect();
+        one
+    };
+    let first = [("X-A", "1"), ("X-B", "2"), ("X-A", "3")];
+    let Taken::Whole { new, .. } = store.enqueue_portions(T, &[with(&first)]).unwrap().remove(0) else {
+        panic!("refused")
+    };
+    let (same, conflict) =
+        (as_before(None, &[new[0].id]), Taken::Conflict { position: 0, id: Some(new[0].id) });
+    for (headers, wanted) in [
+        (&[("x-a", "1"), ("X-b", "2"), ("X-A", "3")][..], &same),
+        (&[("X-B", "2"), ("X-A", "1"), ("X-A", "3")], &same),
+        (&[("X-A", "3"), ("X-B", "2"), ("X-A", "1")], &conflict),
+        (&[("X-A", "1"), ("X-B", "2"), ("X-B", "3")], &conflict),
+        (&[("X-A", "1"), ("X-B", "2")], &conflict),
+    ] {
+        assert_eq!(store.enqueue_portions(T, &[with(headers)]).unwrap().remove(0), *wanted, "{headers:?}");
+    }
+    // So within one request.
+    let mut twice = with(&[("X-A", "1")]);
+    twice.new[0].idempotency_key = Some("t".into());
+    let mut other = twice.new[0].clone();
+    other.content.headers[0].0 = "x-a".into();
+    twice.new.push(other);
+    assert!(
+        matches!(&store.enqueue_portions(T, &[twice]).unwrap()[0], Taken::Whole { new, .. } if new[0].id == new[1].id)
+    );
     sound(&*store);
 }
 

@@ -134,6 +134,7 @@ macro_rules! every_store {
                 the_key_of_a_request_belongs_to_all_of_it_and_to_nothing_else,
                 the_key_of_a_request_is_not_mixed_with_keys_that_were_used_otherwise,
                 a_known_key_knows_attachments,
+                a_known_key_knows_headers_however_they_are_written,
                 not_before_is_when_it_is_due_first,
                 a_listing_pages_through_all_of_it_in_both_directions,
                 every_filter_narrows_a_listing,

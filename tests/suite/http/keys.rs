@@ -1,8 +1,11 @@
 //! The header `Idempotency-Key`: it belongs to one whole request.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use super::ground::{Answer, Ground, config};
+use super::ground::{Answer, Ground, config, curl, socket};
+use crate::support::daemon::Daemon;
 
 /// Posts `body` under the key `key`.
 fn under(ground: &Ground, key: &str, body: &str) -> Answer {
@@ -124,6 +127,8 @@ fn the_same_request_is_the_same_however_it_is_written() {
     let spaced = "\n[ {\"headers\": {\"X-B\": \"2\", \"X-A\": \"1\"}, \"in\": \"90m\", \"message\": \"\\u00e9\", \
                   \"subject\": null, \"to\": \"a\", \"channel\": \"run\"},\n {\"to\": \"b\", \"message\": \"y\", \"channel\": \"run\"} ]\n";
     is_as_before(&first, &under(&ground, "k", spaced));
+    // A header's name is the same in capitals (RFC 5322 section 1.2.2).
+    is_as_before(&first, &under(&ground, "k", &list.replace("X-A", "x-a")));
     let lines: Vec<Value> = serde_json::from_str(list).expect("a list");
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let again = ground.ask(
@@ -185,11 +190,7 @@ fn a_retry_is_answered_as_before_whatever_has_changed_meanwhile() {
     sandbox.ok(&["cancel", "--all"]);
     sandbox.ok(&["purge", "--older-than", "0s"]);
     for (first, again) in first.iter().zip(posts.iter().map(post)) {
-        assert_eq!(again.status, 202, "{again:?}");
-        assert_eq!(
-            ids(&again).iter().map(|(id, _)| id).collect::<Vec<_>>(),
-            ids(first).iter().map(|(id, _)| id).collect::<Vec<_>>()
-        );
+        is_as_before(first, &again);
     }
     is_refused("user", &under(&ground, "user", &posts[1].1.to_string()));
     assert_eq!(sandbox.accepted(), accepted);
@@ -288,4 +289,146 @@ fn a_key_knows_a_notification_with_its_attachments() {
     assert_eq!(ground.post(&body("aGo=")).status, 409);
     assert_eq!(ground.post(&json!({"channel": "run", "message": "x", "key": "k"}).to_string()).status, 409);
     assert_eq!(ground.sandbox.accepted(), 1);
+}
+
+/// What is there already takes no room: that a retry of it is put off would only make its sender ask for ever.
+#[test]
+fn a_retry_is_answered_as_before_also_when_the_queue_is_full() {
+    let ground = Ground::accepting("max_pending = 2");
+    let (list, other) = (rows(&["a", "b"]).to_string(), rows(&["c"]).to_string());
+    let first = under(&ground, "k", &list);
+    assert_eq!(first.status, 202, "{first:?}");
+    crate::support::daemon::until("the queue is full", || {
+        let refused = ground.post("{}");
+        refused.status == 503
+    });
+    is_as_before(&first, &under(&ground, "k", &list));
+    is_refused("k", &under(&ground, "k", &other));
+    let full = under(&ground, "new", &other);
+    assert!(full.status == 503 && full.header("retry-after").is_some(), "{full:?}");
+    assert_eq!(ground.sandbox.accepted(), 2);
+    // A key that was put off is free.
+    ground.sandbox.ok(&["cancel", "--all"]);
+    crate::support::daemon::until("there is room again", || ground.post("{}").status != 503);
+    let later = under(&ground, "new", &other);
+    assert!(later.status == 202 && ids(&later)[0].1, "{later:?}");
+}
+
+/// Each that may be sent as a header, and none that would be another one in the store.
+#[test]
+fn a_key_is_one_to_988_visible_characters_and_nothing_else() {
+    let ground = Ground::accepting("");
+    let one = row(json!("a"), "x").to_string();
+    let longest = "k".repeat(988);
+    for key in ["k", "K", "\"", "k k", "k/1", &longest, "a\\\"b", "\" \""] {
+        let answer = under(&ground, key, &one);
+        assert!(answer.status == 202 && ids(&answer)[0].1, "{key}: {answer:?}");
+        is_as_before(&answer, &under(&ground, key, &one));
+    }
+    let list = json!([row(json!("b"), "x"), row(json!("c"), "x")]).to_string();
+    assert_eq!(under(&ground, &"l".repeat(988), &list).status, 202);
+    let accepted = ground.sandbox.accepted();
+    for (key, says) in [
+        ("l".repeat(989).as_str(), "at most 988"),
+        ("a\tb", "visible ASCII"),
+        ("\"\"", "is empty"),
+        ("ключ", "visible ASCII"),
+    ] {
+        let refused = under(&ground, key, &one);
+        assert_eq!(refused.status, 400, "{key:?}: {refused:?}");
+        let said = refused.problem();
+        assert!(said.contains("the header Idempotency-Key") && said.contains(says), "{key:?}: {said}");
+    }
+    let twice = ground
+        .ask("/v1/notifications", &["--json", &one, "-H", "Idempotency-Key: k", "-H", "idempotency-key: k"]);
+    assert!(twice.status == 400 && twice.problem().contains("is given twice"), "{twice:?}");
+    assert_eq!(ground.sandbox.accepted(), accepted);
+}
+
+/// A thousand rows each time, on two daemons of one store: one of all those requests is accepted, and outlives the daemons' death.
+#[test]
+fn a_large_list_that_races_itself_on_two_daemons_is_accepted_once() {
+    const ROWS: usize = 1_000;
+    let ground = Ground::accepting("");
+    let all: Value = (0..ROWS).map(|n| row(json!(format!("{n}@zebra")), "x")).collect();
+    let file = ground.sandbox.path().join("body");
+    std::fs::write(&file, all.to_string()).expect("write the body");
+    let body = format!("@{}", file.display());
+    let second = ground.sandbox.path().join("other.sock").display().to_string();
+    let start = || Daemon::start_with(&ground.sandbox, &[("NOTIFYCTL_HTTP__SOCKET", &second)]);
+    let other = start();
+    let post = |n: usize| {
+        let args = ["--json", &body, "-H", "Idempotency-Key: k"];
+        match n % 2 {
+            0 => ground.ask("/v1/notifications", &args),
+            _ => {
+                curl(&[&["--unix-socket", &second, "http://localhost/v1/notifications"], &args[..]].concat())
+            }
+        }
+    };
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..6)
+            .map(|n| {
+                scope.spawn({
+                    let post = &post;
+                    move || post(n)
+                })
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    let new: Vec<_> = answers.iter().filter(|answer| ids(answer).iter().all(|(_, new)| *new)).collect();
+    assert_eq!(new.len(), 1, "one is new, and whole");
+    assert_eq!(ids(new[0]).len(), ROWS);
+    answers.iter().filter(|answer| answer.body != new[0].body).for_each(|again| is_as_before(new[0], again));
+    assert_eq!(ground.sandbox.accepted(), ROWS as u64);
+    // What was answered is on disk.
+    other.signal("-KILL");
+    other.ended();
+    let _third = start();
+    is_as_before(new[0], &post(1));
+    is_refused("k", &under(&ground, "k", &rows(&["a"]).to_string()));
+    ground.sandbox.ok(&["db", "check"]);
+}
+
+/// Whoever hears nothing asks again: what the daemon's death cut off is there whole, or not at all.
+#[test]
+fn a_daemon_that_is_killed_under_requests_leaves_none_of_them_half_done() {
+    const MANY: usize = 40;
+    let mut ground = Ground::accepting("");
+    let list = rows(&["a", "b", "c"]).to_string();
+    let keys: Vec<String> = (0..MANY).map(|n| format!("k{n}")).collect();
+    let path = socket(&ground.sandbox);
+    let post = |keys: &[String]| {
+        for key in keys {
+            let mut curl = Command::new("curl");
+            curl.args([
+                "--silent",
+                "--max-time",
+                "30",
+                "--json",
+                &list,
+                "-H",
+                &format!("Idempotency-Key: {key}"),
+            ]);
+            curl.arg("--unix-socket").arg(&path).arg("http://localhost/v1/notifications");
+            // It may be answered, cut off, or find nobody.
+            curl.output().expect("run curl");
+        }
+    };
+    std::thread::scope(|scope| {
+        keys.chunks(MANY / 4).for_each(|some| drop(scope.spawn(|| post(some))));
+        crate::support::daemon::until("some are there", || ground.sandbox.accepted() > 12);
+        ground.daemon.signal("-KILL");
+    });
+    ground.daemon = Daemon::start(&ground.sandbox);
+    for key in &keys {
+        let answer = under(&ground, key, &list);
+        let new: Vec<bool> = ids(&answer).into_iter().map(|(_, created)| created).collect();
+        assert!(new == [true; 3] || new == [false; 3], "{key}: {answer:?}");
+        is_as_before(&answer, &under(&ground, key, &list));
+        is_refused(key, &under(&ground, key, &rows(&["a", "b"]).to_string()));
+    }
+    assert_eq!(ground.sandbox.accepted(), 3 * MANY as u64);
+    ground.sandbox.ok(&["db", "check"]);
 }

@@ -48,6 +48,7 @@ struct Key {
 struct Asked {
     sha256: [u8; 32],
     ids: Vec<Id>,
+    at: Timestamp,
     until: Timestamp,
     /// As that of a [`Key`].
     stale: bool,
@@ -114,8 +115,7 @@ impl Model {
         }
         self.ids.push(answer.id);
         if let Some(guard) = guard {
-            self.keys.values_mut().for_each(|key| key.stale |= key.until <= now);
-            self.requests.values_mut().for_each(|key| key.stale |= key.until <= now);
+            self.forget_by(now);
             self.keys.insert(guard, Key { id: answer.id, until: key_until, stale: false });
         }
         let channel = self.channels.entry(new.channel.clone()).or_default();
@@ -128,19 +128,24 @@ impl Model {
         Ok(())
     }
 
+    /// The keys whose window was over then may be forgotten from now on.
+    fn forget_by(&mut self, then: Timestamp) {
+        self.keys.values_mut().for_each(|key| key.stale |= key.until <= then);
+        self.requests.values_mut().for_each(|key| key.stale |= key.until <= then);
+    }
+
     /// Whether the answer to a request is due to what had its key: as that one was, if it is the same, else a refusal. Where
     /// that key may have been forgotten, and those of its notifications not, it may be refused for these.
     pub fn knows(&self, portion: &Portion, taken: &Taken) -> Result<bool, String> {
         let Some(request) = &portion.request else { return Ok(false) };
         let held = self.requests.get(&request.key).filter(|held| held.until > self.now);
         if let Some(held) = held {
-            let first = self.rows.get(&held.ids[0]);
             let due = match held.sha256 == request.sha256 {
                 true => {
                     let new = held.ids.iter().map(|&id| Enqueued { id, created: false }).collect();
                     Taken::Whole { batch: None, new }
                 }
-                false => Taken::KeyUsed { since: first.map(|row| row.shown.summary.created_at) },
+                false => Taken::KeyUsed { since: Some(held.at) },
             };
             if *taken == due || !held.stale {
                 return agree("a known request", taken, &due).map(|()| true);
@@ -156,7 +161,7 @@ impl Model {
         let ids: Vec<Id> = answers.iter().filter(|one| one.created).map(|one| one.id).collect();
         agree("whole or not at all", &(ids.is_empty() || ids.len() == answers.len()), &true)?;
         if !ids.is_empty() {
-            let asked = Asked { sha256: request.sha256, ids, until, stale: false };
+            let asked = Asked { sha256: request.sha256, ids, at: self.now, until, stale: false };
             self.requests.insert(request.key.clone(), asked);
         }
         Ok(())
@@ -448,6 +453,7 @@ impl Model {
 
     /// One bite: rows by rising id, up to the first that is too young to have been settled so long ago.
     pub fn purge(&mut self, purge: &Purge) -> Purged {
+        self.forget_by(purge.settled_before);
         let bite: Vec<Id> = self
             .rows
             .range(purge.from..)
