@@ -395,7 +395,7 @@ fn a_large_list_that_races_itself_on_two_daemons_is_accepted_once() {
 #[test]
 fn a_daemon_that_is_killed_under_requests_leaves_none_of_them_half_done() {
     const MANY: usize = 40;
-    let mut ground = Ground::accepting("");
+    let ground = Ground::accepting("");
     let list = rows(&["a", "b", "c"]).to_string();
     let keys: Vec<String> = (0..MANY).map(|n| format!("k{n}")).collect();
     let path = socket(&ground.sandbox);
@@ -421,7 +421,10 @@ fn a_daemon_that_is_killed_under_requests_leaves_none_of_them_half_done() {
         crate::support::daemon::until("some are there", || ground.sandbox.accepted() > 12);
         ground.daemon.signal("-KILL");
     });
-    ground.daemon = Daemon::start(&ground.sandbox);
+    let Ground { sandbox, daemon } = ground;
+    // It may listen for a moment yet.
+    daemon.ended();
+    let ground = Ground { daemon: Daemon::start(&sandbox), sandbox };
     for key in &keys {
         let answer = under(&ground, key, &list);
         let new: Vec<bool> = ids(&answer).into_iter().map(|(_, created)| created).collect();
