@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::face::{Face, Paint, bytes, count, one_line};
+use super::interrupt::Interrupt;
 use super::{Context, Error, Exit};
 use crate::cache::{Failure, Options, Seal, Shelf, Survey, Weight};
 use crate::store::{Access, Store};
@@ -83,6 +84,7 @@ pub fn glance(options: Option<&Options>, store: &dyn Store) -> Result<Option<wir
 }
 
 fn shelf(options: &Options, store: &dyn Store) -> Result<Shelf, Error> {
+    Interrupt::heed()?;
     let store_id = store.identity()?.store_id;
     // Before a daemon has made the key, nothing is there that could be found.
     let seal = Seal::seen_in(&options.key_file).or_else(|_| Seal::random());

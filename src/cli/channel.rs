@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::face::{Face, Paint, count, one_line};
+use super::interrupt::Interrupt;
 use super::output::say;
 use super::selection::unknown_channel;
 use super::table::{Column, Table};
@@ -149,6 +152,9 @@ const COLUMNS: [Column; 6] = [
     Column::word("now"),
 ];
 
+/// What a narrow terminal does without, by place.
+const SPARE: [usize; 3] = [2, 4, 3];
+
 fn lines(channels: &[wire::Channel], face: &Face) -> Vec<String> {
     let mut table = Table::new(*face, &COLUMNS);
     for channel in channels {
@@ -163,7 +169,7 @@ fn lines(channels: &[wire::Channel], face: &Face) -> Vec<String> {
             word(channel),
         ]);
     }
-    let mut lines: Vec<String> = table.lines().collect();
+    let mut lines: Vec<String> = table.fit(&SPARE).lines().collect();
     if channels.iter().any(|channel| channel.default) {
         lines.push(face.paint(Paint::Dim, "* meant when a notification names no channel"));
     }
@@ -250,13 +256,14 @@ fn test(context: &mut Context, name: &str, to: &str, json: bool) -> Result<Exit,
         Some(store) => store.identity()?.message_domain,
         None => "localhost".to_owned(),
     };
+    let interrupt = Interrupt::heed()?;
     let channel = configured.options.build(name).map_err(|error| {
         Error::new(Exit::Config, error.to_string())
             .hint("`notifyctl config check` checks the whole configuration")
     })?;
     let envelope = envelope(name, recipient, domain, now)?;
     let begun = Instant::now();
-    let verdict = attempt(&channel, &envelope)?;
+    let verdict = attempt(&channel, &envelope, &interrupt)?;
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let shape = wire::Test {
         channel: name.to_owned(),
@@ -322,17 +329,42 @@ fn envelope(
     })
 }
 
-fn attempt(channel: &Arc<dyn channel::Channel>, envelope: &Envelope) -> Result<Verdict, Error> {
+/// A signal ends it, and what it has started: a program has a process group of its own.
+fn attempt(
+    channel: &Arc<dyn channel::Channel>,
+    envelope: &Envelope,
+    interrupt: &Interrupt,
+) -> Result<Verdict, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::internal(format!("start the runtime: {error}")))?;
     let verdict = runtime.block_on(async {
-        let verdict = channel.attempt(envelope).await;
-        channel.close().await;
-        verdict
+        let signal = a_signal().map_err(|error| Error::new(Exit::TempFail, format!("heed signals: {error}")))?;
+        interrupt.leave();
+        tokio::select! {
+            verdict = channel.attempt(envelope) => {
+                channel.close().await;
+                Ok(verdict)
+            }
+            () = signal => Err(Error::new(Exit::TempFail, "a signal ended the test; nobody saw whether it went out")),
+        }
     });
     // A thread that hangs in the name service or on a dead disk is not waited for.
     runtime.shutdown_background();
-    Ok(verdict)
+    verdict
+}
+
+/// Comes with the first INT, TERM or HUP.
+fn a_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }

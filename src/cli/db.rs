@@ -179,6 +179,9 @@ fn not_written(file: &Path, error: store::Error) -> Error {
 const COLUMNS: [Column; 4] =
     [Column::word("table or index"), Column::number("rows"), Column::number("size"), Column::number("bytes")];
 
+/// What a narrow terminal does without, by place.
+const SPARE: [usize; 2] = [3, 1];
+
 fn stats(context: &mut Context, json: bool) -> Result<Exit, Error> {
     let store = context.store(Access::Read)?;
     let stats = store.stats()?;
@@ -198,7 +201,7 @@ fn stats(context: &mut Context, json: bool) -> Result<Exit, Error> {
             (Paint::Dim, count(row.bytes)),
         ]);
     }
-    table.lines().try_for_each(|line| context.out.line(line))?;
+    table.fit(&SPARE).lines().try_for_each(|line| context.out.line(line))?;
     Ok(Exit::Ok)
 }
 

@@ -121,7 +121,7 @@ impl From<store::Error> for Error {
             ),
             ErrorKind::Full => (
                 Exit::TempFail,
-                "make room on that file system; `notifyctl purge --older-than 30d` removes old notifications",
+                "make room on that file system, some MiB are enough; `notifyctl purge --older-than 30d` makes room for more within the store, whose file stays as long as it is",
             ),
             ErrorKind::ReadOnly => {
                 (Exit::CantCreate, "remount it for writing, or set store.url to another place")

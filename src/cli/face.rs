@@ -85,12 +85,16 @@ impl Face {
         self.paint(Paint::of(status), status)
     }
 
-    /// A line, broken at words where the terminal ends; what follows is indented by `indent` columns.
+    /// A line, broken at blanks where the terminal ends; what follows is indented by `indent` columns. A word that is longer, a
+    /// path or an address, stays whole: the terminal breaks it, and gives it whole to who copies it.
     #[must_use]
     pub fn wrap(&self, line: &str, indent: usize) -> Vec<String> {
         let Some(width) = self.width else { return vec![line.to_owned()] };
         let indent = " ".repeat(indent);
-        let options = textwrap::Options::new(width.into()).subsequent_indent(&indent);
+        let options = textwrap::Options::new(width.into())
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::wrap(line, options).into_iter().map(Into::into).collect()
     }
 
@@ -250,6 +254,10 @@ mod tests {
         assert_eq!(face.wrap(line, 4), [line]);
         face.width = Some(16);
         assert_eq!(face.wrap(line, 4), ["  - it waits", "    after 2", "    attempts"]);
+        let address = "to  a-rather-long-address@example.org or to /var/lib/notifyctl/notifyctl.db";
+        let whole =
+            ["to", " a-rather-long-address@example.org", " or to", " /var/lib/notifyctl/notifyctl.db"];
+        assert_eq!(face.wrap(address, 1), whole);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod face;
 mod hold;
+mod interrupt;
 mod list;
 mod logging;
 mod output;
@@ -38,6 +39,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::secret;
 
 /// What the fuzz targets reach beside the interface; no part of it.
 #[doc(hidden)]
@@ -118,7 +121,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     let mut context = Context::new(cli.global);
-    match run(&mut context, cli.command).and_then(|exit| context.out.finish().map(|()| exit)) {
+    let ended = run(&mut context, cli.command).and_then(|exit| context.out.finish().map(|()| exit));
+    // Who asked a program for a secret, and did not wait for it, leaves none behind.
+    secret::end_commands();
+    match ended {
         Ok(exit) => exit.into(),
         Err(error) => error.report(),
     }

@@ -164,7 +164,12 @@ fn counts_table(status: &wire::Status, face: &Face) -> Table {
     if status.channels.len() > 1 {
         table.row(counts_row((Paint::Title, "total"), &status.counts, Paint::Title));
     }
-    table
+    // Where there is no room for all, what is zero everywhere says least.
+    let place = |status: &Status| Status::ALL.iter().position(|one| one == status).map(|at| at + 1);
+    let zero = Status::ALL.iter().rev().filter(|one| status.counts.of(**one) == 0).filter_map(place);
+    let least = [Status::Cancelled, Status::Expired].iter().filter(|one| status.counts.of(**one) > 0);
+    let spare: Vec<usize> = zero.chain([COUNTS.len() - 1]).chain(least.filter_map(place)).collect();
+    table.fit(&spare)
 }
 
 fn counts_row((paint, name): (Paint, &str), counts: &wire::Counts, total: Paint) -> Vec<(Paint, String)> {

@@ -10,7 +10,7 @@ use super::output::say;
 use super::selection::{SelectionArgs, Which, explain_empty};
 use super::{Context, Error, Exit, standing};
 use crate::model::{Id, Status, Timestamp};
-use crate::store::{self, Access, Changed, Filter, Order, Page, Selection, Store};
+use crate::store::{self, Access, Changed, ErrorKind, Filter, Order, Page, Selection, Space, Store};
 use crate::wire::{Fate, Steered};
 
 /// A steering verb.
@@ -32,6 +32,9 @@ pub const EXIT_CODES: &str = "Exit codes: 0 when something changed, stood there 
 
 /// How many notifications change in one transaction.
 const BITE: usize = 1_000;
+
+/// How many where the disk is short of room; fewer if even they find none.
+const FEW: usize = 16;
 
 /// Runs a verb.
 pub fn run(context: &mut Context, args: SelectionArgs, verb: &Verb) -> Result<Exit, Error> {
@@ -58,9 +61,16 @@ pub fn run(context: &mut Context, args: SelectionArgs, verb: &Verb) -> Result<Ex
             }
         }
         Which::Ids(ids) => {
-            for bite in ids.chunks(BITE) {
-                let changed = (verb.call)(&mut *store, now, &Selection::Ids(bite.to_vec()))?;
-                steering.report(&changed)?;
+            let (mut left, mut size) = (&ids[..], bite(&*store)?);
+            while !left.is_empty() {
+                let (some, rest) = left.split_at(size.min(left.len()));
+                match (verb.call)(&mut *store, now, &Selection::Ids(some.to_vec())) {
+                    Err(full) if full.kind == ErrorKind::Full && size > 1 => size /= 2,
+                    changed => {
+                        steering.report(&changed?)?;
+                        left = rest;
+                    }
+                }
             }
         }
         Which::Matching(filter) => {
@@ -112,17 +122,28 @@ fn change_matching(
     steering: &mut Steering<'_>,
 ) -> Result<(), Error> {
     // What a worker brings back meanwhile (requeued, and dead again) is not changed a second time.
-    let mut seen = HashSet::new();
+    let (mut seen, mut size) = (HashSet::new(), bite(store)?);
     loop {
-        let which = Selection::Matching { filter: filter.clone(), limit: BITE };
-        let mut bite = (steering.verb.call)(store, now, &which)?;
-        let full = bite.changed.len() >= BITE;
+        let which = Selection::Matching { filter: filter.clone(), limit: size };
+        let mut bite = match (steering.verb.call)(store, now, &which) {
+            Err(full) if full.kind == ErrorKind::Full && size > 1 => {
+                size /= 2;
+                continue;
+            }
+            bite => bite?,
+        };
+        let full = bite.changed.len() >= size;
         bite.changed.retain(|id| seen.insert(*id));
         steering.report(&bite)?;
         if !full || bite.changed.is_empty() {
             return Ok(());
         }
     }
+}
+
+/// How many are changed at once to begin with.
+fn bite(store: &dyn Store) -> Result<usize, Error> {
+    Ok(if store.space()?.free < Space::SHORT { FEW } else { BITE })
 }
 
 /// What has been done so far, and where it is told.

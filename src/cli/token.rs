@@ -175,6 +175,9 @@ const COLUMNS: [Column; 7] = [
     Column::word("used"),
 ];
 
+/// What a narrow terminal does without, by place.
+const SPARE: [usize; 4] = [4, 6, 5, 2];
+
 fn list(context: &mut Context, json: bool) -> Result<Exit, Error> {
     let now = context.now();
     let tokens = context.store(Access::Read)?.tokens()?;
@@ -207,7 +210,7 @@ fn list(context: &mut Context, json: bool) -> Result<Exit, Error> {
             (Paint::Plain, when(token.used_at, "never")),
         ]);
     }
-    table.lines().try_for_each(|line| context.out.line(line))?;
+    table.fit(&SPARE).lines().try_for_each(|line| context.out.line(line))?;
     Ok(Exit::Ok)
 }
 

@@ -72,16 +72,11 @@ impl Reading {
 
 fn read_whole(read: &Read, sends: bool) -> Result<New, String> {
     let config = read().map_err(|error| error.to_string())?;
-    let mut lanes = Vec::new();
-    for channel in config.channels.clone().into_iter().filter(|_| sends) {
-        let (built, unfit) = lanes::build([channel]);
-        // The first one is enough: each may have waited for a command.
-        if let Some(error) = unfit.first() {
-            return Err(error.to_string());
-        }
-        lanes.extend(built);
+    let (lanes, unfit) = lanes::build(config.channels.clone().into_iter().filter(|_| sends));
+    match unfit.first() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(New { config, lanes }),
     }
-    Ok(New { config, lanes })
 }
 
 /// What of `new` cannot take the place of what `holds`, if anything.

@@ -274,6 +274,11 @@ pub struct Space {
     pub read_only: bool,
 }
 
+impl Space {
+    /// Less than this many free bytes are so few that little is done at once.
+    pub const SHORT: u64 = 4 << 20;
+}
+
 /// A process that lives and has announced itself: a daemon, or a pass that is at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveWorker {

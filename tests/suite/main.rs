@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod asked;
 mod backup;
 mod batch;
 mod cache;
@@ -18,6 +19,7 @@ mod delivery;
 mod enqueue;
 mod events;
 mod exec;
+mod full_disk;
 mod fuzz;
 mod http;
 mod interop;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use crate::config::powerless;
 use crate::support::Sandbox;
 use crate::support::daemon::until;
+use crate::support::small_disk::{ReadOnly, may_mount};
 
 /// A store with one notification, changed by `change`; the bytes must survive what is done with it.
 fn refused(code: i32, words: &str, change: impl FnOnce(&Sandbox)) {
@@ -83,6 +84,78 @@ fn a_store_of_somebody_else_is_said_to_be_so() {
         let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains("permission denied"), "{said}");
+    }
+}
+
+/// As somebody else than root and its owner.
+fn as_a_stranger(sandbox: &Sandbox, args: &[&str]) -> (Option<i32>, String) {
+    let alone = sandbox.notifyctl();
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid=4712", "--regid=4712", "--clear-groups"]).arg(alone.get_program()).args(args);
+    command.env_clear().envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.current_dir("/").output().expect("run setpriv");
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8"))
+}
+
+#[test]
+fn who_may_read_the_store_and_not_write_it_is_told_so() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root may be somebody else.
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["enqueue", "--to", "a@example.org", "hello"]);
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("open it");
+    };
+    let beside = |end: &str| std::path::PathBuf::from(format!("{}{end}", sandbox.db().display()));
+    let folder = sandbox.db().parent().expect("a folder").to_owned();
+    [sandbox.path(), &folder].iter().for_each(|folder| open(folder, 0o755));
+    ["", "-wal", "-shm"].iter().for_each(|end| open(&beside(end), 0o644));
+    open(&sandbox.path().join("notifyctl.toml"), 0o644);
+    let (code, said) = as_a_stranger(&sandbox, &["status"]);
+    assert_eq!(code, Some(0), "{said}");
+    let change: [&[&str]; 3] =
+        [&["enqueue", "--to", "b@example.org", "x"], &["hold", "1"], &["send-pending"]];
+    for args in change {
+        let (code, said) = as_a_stranger(&sandbox, args);
+        assert!(said.contains("permission denied") && said.contains("the user who owns the store"), "{said}");
+        assert_eq!(code, Some(77), "{said}");
+    }
+    // Without a log nobody can read it who cannot make one.
+    raw(&sandbox).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("move the log");
+    ["-wal", "-shm"].iter().for_each(|end| std::fs::remove_file(beside(end)).unwrap_or_default());
+    for args in [&["status"][..], &["enqueue", "--to", "b@example.org", "x"]] {
+        let (code, said) = as_a_stranger(&sandbox, args);
+        assert!(said.contains("permission denied") && said.contains("the user who owns the store"), "{said}");
+        assert_eq!(code, Some(77), "{said}");
+    }
+}
+
+#[test]
+fn a_store_without_a_log_on_a_read_only_file_system_is_said_to_need_one() {
+    if !may_mount() {
+        // Only root can mount.
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["enqueue", "--to", "a@example.org", "hello"]);
+    let folder = sandbox.db().parent().expect("a folder").to_owned();
+    {
+        let _covered = ReadOnly::cover(&folder);
+        sandbox.ok(&["status"]);
+        let said = sandbox.fails(73, &["enqueue", "--to", "a@example.org", "x"]);
+        assert!(said.contains("it cannot be written") && said.contains("hint: remount it"), "{said}");
+    }
+    raw(&sandbox).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("move the log");
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", sandbox.db().display()));
+    }
+    let _covered = ReadOnly::cover(&folder);
+    for args in [&["status"][..], &["enqueue", "--to", "b@example.org", "x"]] {
+        let said = sandbox.fails(73, args);
+        let log = format!("make the log of {}: read-only file system", sandbox.db().display());
+        assert!(said.contains(&log) && said.contains("hint: remount it"), "{said}");
     }
 }
 

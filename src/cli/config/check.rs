@@ -6,10 +6,12 @@ use std::path::Path;
 use log::LevelFilter;
 use rustix::fs::{Access, OFlags, access};
 
+use crate::cli::interrupt::Interrupt;
 use crate::cli::logging::Logging;
 use crate::cli::output::say;
 use crate::cli::{Context, Error, Exit};
 use crate::config::{Config, Effective, Entry, Log, LogFormat, Origin};
+use crate::daemon::lanes;
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     let file = context.global.config.clone();
@@ -19,12 +21,11 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Error> {
     Logging::start(&talk, context.global.log_level)?;
     let mut wrong = 0;
     let effective = Effective::load(file.as_deref())?;
-    for (name, channel) in &config.channels {
-        if let Err(error) = channel.options.build(name) {
-            let told = located(&["channels", &error.channel], error.key, &error.what, &effective);
-            say(told.unwrap_or_else(|| error.to_string()));
-            wrong += 1;
-        }
+    Interrupt::heed()?;
+    for error in lanes::build(config.channels.clone()).1 {
+        let told = located(&["channels", &error.channel], error.key, &error.what, &effective);
+        say(told.unwrap_or_else(|| error.to_string()));
+        wrong += 1;
     }
     // As the daemon builds them; Redis itself is not asked.
     let cache = config.cache.as_ref().map_or_else(Vec::new, |cache| cache.problems());

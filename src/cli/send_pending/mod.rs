@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::interrupt::Interrupt;
 use super::output::say;
 use super::{Context, Error, Exit};
 use crate::daemon::lanes;
@@ -85,6 +86,7 @@ pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error>
     if dry_run {
         return dry_run::run(context, &chosen, limit, json);
     }
+    let interrupt = Interrupt::heed()?;
     let (lanes, unfit) = lanes::build(chosen);
     for error in &unfit {
         say(error);
@@ -93,7 +95,7 @@ pub fn run(context: &mut Context, args: &SendPendingArgs) -> Result<Exit, Error>
         return Ok(Exit::Config);
     }
     let store = context.store(Access::Create)?;
-    let done = pass::run(store, lanes, configured, Budget { limit, max_time })?;
+    let done = pass::run(store, lanes, configured, Budget { limit, max_time }, &interrupt)?;
     report::print(&mut context.out, &done, json)?;
     // What is wrong with the configuration stays wrong until somebody sees to it.
     Ok(if unfit.is_empty() { fail_on.exit(&done.tally) } else { Exit::Config })

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
 use crate::delivery::{self, Budget, Engine, LOG_TARGET, Lane, Stop, Tally, Until};
@@ -39,12 +40,13 @@ pub(super) struct Left {
     pub(super) next_due_at: Option<Timestamp>,
 }
 
-/// Runs one pass over `store`, on `lanes` among all channels that are `configured`.
+/// Runs one pass over `store`, on `lanes` among all channels that are `configured`; signals are heeded here in place of `interrupt`.
 pub(super) fn run(
     mut store: Box<dyn Store>,
     lanes: Vec<Lane>,
     configured: BTreeSet<String>,
     budget: Budget,
+    interrupt: &Interrupt,
 ) -> Result<Done, Error> {
     let now = SystemClock.now();
     let name = delivery::worker_name(now);
@@ -82,6 +84,7 @@ pub(super) fn run(
         .map_err(|error| system("start the runtime", &error))?;
     let outcome = runtime.block_on(async {
         let signals = tokio::spawn(heed_signals(stop)?);
+        interrupt.leave();
         let outcome = delivery::run(engine).await;
         signals.abort();
         Ok::<_, Error>(outcome)

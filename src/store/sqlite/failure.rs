@@ -4,11 +4,15 @@ use std::path::Path;
 
 use rusqlite::{ErrorCode, ffi};
 use rustix::fs::{Access, access, statvfs};
+use rustix::io::Errno;
 
 use crate::store::{Error, ErrorKind};
 
 /// Says what SQLite's answer means for a caller.
 pub(super) fn failure(doing: &'static str, path: &Path, error: &rusqlite::Error) -> Error {
+    if let Err(why) = log_can_be_made(error, path) {
+        return io_failure("make the log of", path, &why.into());
+    }
     let kind = kind_of(error, path);
     let what = match error {
         // The statement's text says nothing to an operator.
@@ -41,6 +45,18 @@ fn is_read_only(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
 }
 
+/// Whether it may well not be for want of a log that SQLite cannot open what is there: who only reads needs one too, and makes
+/// it where the last one who closed took it away. SQLite says only "unable to open".
+fn log_can_be_made(error: &rusqlite::Error, path: &Path) -> Result<(), Errno> {
+    let cannot_open = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    match path.parent() {
+        Some(folder) if cannot_open && access(path, Access::READ_OK).is_ok() => {
+            access(folder, Access::WRITE_OK)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the code means, and where SQLite's answer is not the whole of it, what the file system says.
 fn kind_of(error: &rusqlite::Error, path: &Path) -> ErrorKind {
     if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED) {
@@ -49,6 +65,9 @@ fn kind_of(error: &rusqlite::Error, path: &Path) -> ErrorKind {
     // A file that cannot be opened for writing is opened for reading, whatever the reason was.
     if is_read_only(error) && access(path, Access::WRITE_OK).is_ok() {
         return ErrorKind::Io;
+    }
+    if is_read_only(error) && access(path, Access::WRITE_OK) == Err(Errno::ACCESS) {
+        return ErrorKind::Permission;
     }
     // The index of the log could not grow.
     let index = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);

@@ -28,6 +28,7 @@ mod owner;
 mod place;
 mod purge;
 mod read;
+mod reserve;
 mod room;
 mod set_back;
 mod sql;
@@ -42,7 +43,7 @@ mod windows;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -85,7 +86,16 @@ impl Sqlite {
     /// As [`super::open`].
     pub fn open(path: &Path, busy_timeout: Duration, access: Access, now: Timestamp) -> Result<Self> {
         let path = open::behind_links(path);
-        let connection = open::open(&path, busy_timeout, access, now)?;
+        let open = || open::open(&path, busy_timeout, access, now);
+        let connection = match open() {
+            // Who looks at the store, or steers it; not who brings new work.
+            Err(full)
+                if full.kind == ErrorKind::Full && access != Access::Create && reserve::spend(&path) =>
+            {
+                open()?
+            }
+            opened => opened?,
+        };
         Ok(Self {
             connection,
             place: place::Place::of(&path),
@@ -170,7 +180,7 @@ impl Sqlite {
         now: Timestamp,
         which: &Selection,
     ) -> Result<Changed> {
-        self.write(doing, |connection| steer::steer(connection, verb, now, which))
+        self.write_for_operator(doing, |connection| steer::steer(connection, verb, now, which))
     }
 }
 
@@ -293,6 +303,8 @@ impl Writer for Sqlite {
         let worker = worker::LocalWorker::new(&self.path, now, name)
             .and_then(|worker| line::make(&self.path).map(|()| worker))
             .map_err(|error| io_failure("announce a worker beside", &self.path, &error))?;
+        // Without it a full disk is worse to put in order, and nothing else.
+        let _ = reserve::keep(&self.path);
         self.read(|connection| wal::settle_in_for_work(connection, &self.path))?;
         self.workers.push((worker.id(), name.to_owned()));
         Ok(Box::new(worker))
@@ -353,16 +365,11 @@ impl Writer for Sqlite {
     }
 
     fn purge(&mut self, purge: &Purge) -> Result<Purged> {
-        let mut began = Instant::now();
-        let purged = self.write("purge", |connection| {
-            began = Instant::now();
-            purge::purge(connection, purge)
-        })?;
-        Ok(Purged { took: began.elapsed(), ..purged })
+        self.purge_as_fits(purge)
     }
 
     fn hold_channel(&mut self, now: Timestamp, channel: &str, reason: &str) -> Result<()> {
-        self.write("hold a channel in", |connection| {
+        self.write_for_operator("hold a channel in", |connection| {
             connection.prepare_cached(sql!("channel_create"))?.execute([channel])?;
             connection.prepare_cached(sql!("channel_hold"))?.execute(params![channel, now, reason])?;
             let mut told = events::Told::default();
@@ -372,7 +379,7 @@ impl Writer for Sqlite {
     }
 
     fn release_channel(&mut self, now: Timestamp, channel: &str) -> Result<bool> {
-        self.write("release a channel in", |connection| {
+        self.write_for_operator("release a channel in", |connection| {
             let released = connection.prepare_cached(sql!("channel_release"))?.execute([channel])? > 0;
             let mut told = events::Told::default();
             if released {

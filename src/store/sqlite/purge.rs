@@ -1,15 +1,41 @@
 //! The removal of old final notifications, in bites by rising id, with all that belongs to them.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use super::Sqlite;
 use super::counters::Counters;
 use super::keys;
 use super::sql::sql;
 use super::steer::Standing;
 use crate::model::{Id, Timestamp};
-use crate::store::{Purge, Purged};
+use crate::store::{ErrorKind, Purge, Purged, Result};
+
+/// How many rows a bite is made of where the disk is short of room; fewer if even they find none.
+const FEW: usize = 16;
+
+impl Sqlite {
+    /// Removes one bite; on a full disk one that fits into what the log may take.
+    pub(super) fn purge_as_fits(&self, wanted: &Purge) -> Result<Purged> {
+        let mut bite = wanted.clone();
+        if self.is_short_of_room() {
+            bite.limit = bite.limit.min(FEW);
+        }
+        let began = Cell::new(Instant::now());
+        loop {
+            let purged = self.write_for_operator("purge", |connection| {
+                began.set(Instant::now());
+                purge(connection, &bite)
+            });
+            match purged {
+                Err(full) if full.kind == ErrorKind::Full && bite.limit > 1 => bite.limit /= 2,
+                purged => return Ok(Purged { took: began.get().elapsed(), ..purged? }),
+            }
+        }
+    }
+}
 
 /// Removes one bite in the transaction that is open, and leaves it to others to say how long that took.
 pub(super) fn purge(connection: &Connection, purge: &Purge) -> rusqlite::Result<Purged> {

@@ -69,7 +69,8 @@ impl Room {
     }
 }
 
-fn allocate(mut file: &File, bytes: u64) -> io::Result<()> {
+/// Takes so many bytes from the disk for `file`, which is as long then.
+pub(super) fn allocate(mut file: &File, bytes: u64) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, bytes) {
         // Not every file system knows it; each knows writing.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {

@@ -25,7 +25,9 @@ impl Tokens for Sqlite {
     }
 
     fn revoke_token(&mut self, now: Timestamp, id: Id) -> Result<bool> {
-        self.write("revoke a token in", |connection| changed(connection, sql!("token_revoke"), id, now))
+        self.write_for_operator("revoke a token in", |connection| {
+            changed(connection, sql!("token_revoke"), id, now)
+        })
     }
 
     fn token_used(&mut self, now: Timestamp, id: Id) -> Result<()> {
