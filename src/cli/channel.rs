@@ -171,16 +171,14 @@ fn lines(channels: &[wire::Channel], face: &Face) -> Vec<String> {
     }
     let mut lines: Vec<String> = table.fit(&SPARE).lines().collect();
     if channels.iter().any(|channel| channel.default) {
-        lines.push(face.paint(Paint::Dim, "* meant when a notification names no channel"));
+        let note = face.wrap("* meant when a notification names no channel", 2);
+        lines.extend(note.into_iter().map(|line| face.paint(Paint::Dim, line)));
     }
     for channel in channels {
         let name = one_line(&channel.name);
         if let Some(hold) = &channel.held {
-            lines.push(format!(
-                "{name} is held since {}: {}",
-                face.since(hold.since),
-                one_line(&hold.reason)
-            ));
+            let held = format!("{name} is held since {}: {}", face.since(hold.since), one_line(&hold.reason));
+            lines.extend(face.wrap(&held, 4));
         }
         if let Some(trouble) = &channel.trouble {
             lines.extend(face.wrap(&format!("{name} {}", status::trouble_line(trouble, face)), 4));

@@ -22,9 +22,6 @@ use crate::units;
 /// The longest that the store may take to let somebody write.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Room on the disk below which nothing more is taken: it is left for what becomes of what was.
-const ROOM: u64 = 1 << 20;
-
 /// Where there is no room, whoever says so: a quota is not asked for, it is run into.
 const FULL: &str = "the disk of the store is full";
 
@@ -113,7 +110,7 @@ fn cramped(space: Space) -> Option<String> {
 
 /// Whether there is too little room where the store lies for more to be taken.
 pub(super) const fn is_short(space: Space) -> bool {
-    space.free < ROOM
+    space.free < Space::FULL
 }
 
 /// Why the sending loop, `silent` for so long, delivers nothing.

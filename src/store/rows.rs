@@ -275,7 +275,9 @@ pub struct Space {
 }
 
 impl Space {
-    /// Less than this many free bytes are so few that little is done at once.
+    /// With fewer free bytes than this the disk is as good as full: what is left is for what becomes of what was accepted.
+    pub const FULL: u64 = 1 << 20;
+    /// With fewer free bytes than this little is done at once.
     pub const SHORT: u64 = 4 << 20;
 }
 

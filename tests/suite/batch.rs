@@ -300,7 +300,7 @@ fn known_users_are_looked_up_while_the_batch_is_written() {
 
 /// Waits, with a deadline, until `what` is there.
 fn until<T>(what: impl Fn() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = what() {
             return found;

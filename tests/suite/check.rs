@@ -10,6 +10,7 @@ use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
 use crate::support::ports::free_port;
 use crate::support::queue::{Queue, now, plain};
+use crate::support::small_disk::{ReadOnly, SmallDisk, may_mount};
 
 /// Runs `check` and gives its exit code and its lines.
 fn check(sandbox: &Sandbox, args: &[&str]) -> (i32, Vec<String>) {
@@ -68,6 +69,31 @@ fn all_is_well_until_a_limit_is_passed_and_the_worst_one_counts() {
         lines.iter().skip(1).all(|line| !line.contains('|')) && lines[1].contains("held for"),
         "{lines:?}"
     );
+}
+
+#[test]
+fn a_store_that_takes_nothing_is_critical_without_any_limit() {
+    if !may_mount() {
+        // Only root can have a disk of its own.
+        return;
+    }
+    let disk = SmallDisk::mount(16 << 20);
+    let sandbox = Sandbox::within(disk.path());
+    sandbox.ok(&["enqueue", "--to", "ann@example.org", "hello"]);
+    let critical = |what: &str| {
+        let (code, lines) = check(&sandbox, &[]);
+        let expected = (2, format!("NOTIFYCTL CRITICAL - {what}"));
+        assert_eq!((code, parted(&lines[0]).0.to_owned()), expected, "{lines:?}");
+    };
+    assert_eq!(check(&sandbox, &[]).0, 0);
+    disk.fill();
+    critical("the disk of the store is full");
+    disk.empty();
+    assert_eq!(check(&sandbox, &[]).0, 0);
+    let covered = ReadOnly::cover(disk.path());
+    critical("the file system of the store is read-only");
+    drop(covered);
+    assert_eq!(check(&sandbox, &[]).0, 0);
 }
 
 #[test]

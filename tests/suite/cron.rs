@@ -50,7 +50,9 @@ fn cron_delivers_what_was_enqueued_within_a_minute_and_is_silent() {
         }
         std::thread::sleep(Duration::from_millis(200));
     };
-    assert_eq!(listed.lines().count(), 2, "{listed}");
+    // cron enqueues that one every minute, and on a slow machine more than one may be over by now.
+    let (by_cron, by_hand): (Vec<_>, Vec<_>) = listed.lines().partition(|row| row.contains("backup failed"));
+    assert!(!by_cron.is_empty() && by_hand.len() == 1, "{listed}");
     assert_eq!(system.mailed(), None, "a pass that went well is silent");
 }
 

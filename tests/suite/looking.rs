@@ -397,3 +397,25 @@ fn a_narrow_terminal_gets_the_columns_that_fit() {
         assert!(titles.starts_with(&["id", "status"]) && titles.contains(&"to"), "{titles:?}");
     }
 }
+
+#[test]
+fn no_table_is_wider_than_a_narrow_terminal() {
+    let sandbox = Sandbox::new();
+    let mut queue = Queue::new(&sandbox);
+    for status in [Status::Pending, Status::Sent, Status::Dead] {
+        queue.at(status, "outbox");
+    }
+    sandbox.ok(&["token", "create", "--name", "a-shop-with-a-long-name", "--scope", "enqueue,read"]);
+    for (args, titles) in [
+        ("status", "channel pending sent dead total"),
+        ("channel list", "channel kind rate retry now"),
+        ("db stats", "table or index size"),
+        ("token list", "id name scopes standing"),
+    ] {
+        let shown = on_one_of(40, &sandbox, args, &[("NO_COLOR", "1")]);
+        // What stands below the table of `status` names the store, whose path stays whole.
+        let table: Vec<_> = shown.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(table.len() > 1 && table.iter().all(|line| line.chars().count() <= 40), "{shown}");
+        assert_eq!(table[0].split_whitespace().collect::<Vec<_>>().join(" "), titles, "{shown}");
+    }
+}

@@ -200,7 +200,11 @@ fn what_root_leaves_beside_the_store_of_another_user_is_theirs() {
         return;
     }
     let (sandbox, owner) = (Sandbox::new(), 4711);
-    sandbox.configure("[channels.slow]\nkind = \"exec\"\ncommand = [\"/bin/sleep\", \"5\"]\n");
+    // As long as the folder is there: however slow this machine is, it is seen under way.
+    let waits = format!("while [ -e {} ]; do sleep 0.1; done", sandbox.path().display());
+    sandbox.configure(&format!(
+        "[channels.slow]\nkind = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"{waits}\"]\n"
+    ));
     let folder = sandbox.db().parent().expect("a folder").to_owned();
     std::fs::create_dir(&folder).expect("make it");
     std::os::unix::fs::chown(&folder, Some(owner), Some(owner)).expect("give it away");

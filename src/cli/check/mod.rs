@@ -22,7 +22,7 @@ use crate::{units, wire};
 ///
 /// Answers as a Nagios plugin does: one line that begins with NOTIFYCTL and OK, WARNING, CRITICAL or UNKNOWN, numbers for graphs
 /// behind a `|`, and below it a line per channel. It reads counters, so it costs the same whatever the
-/// history, and changes nothing.
+/// history, and changes nothing. A full disk, or a file system that takes nothing, is CRITICAL whatever the limits.
 ///
 /// A limit is the last value that is still well. One limit alone is CRITICAL beyond it; two, as in
 /// `--dead 0,10`, are WARNING and CRITICAL; one with a comma behind it (`--dead 0,`) is WARNING alone.
@@ -171,6 +171,16 @@ fn judge(status: &wire::Status, space: Space, args: &CheckArgs, now: Timestamp) 
     report.judged(state, || format!("{free} % of the store's disk is free (below {} %)", limit.unwrap_or(0)));
     // A range that is well from its limit on.
     report.number("store_free", free, "%", args.store_free, |limit| format!("{limit}:"));
+
+    // Nothing is accepted then, and nobody has to have thought of it.
+    let takes_nothing = match space {
+        Space { read_only: true, .. } => Some("the file system of the store is read-only"),
+        Space { free: ..Space::FULL, .. } => Some("the disk of the store is full"),
+        _ => None,
+    };
+    report.judged(takes_nothing.map_or(State::Ok, |_| State::Critical), || {
+        takes_nothing.unwrap_or_default().to_owned()
+    });
 
     status.channels.iter().for_each(|(name, channel)| report.detail(channel_line(name, channel, now)));
     let counts = [Status::Pending, Status::Held, Status::Dead];

@@ -6,10 +6,12 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rustix::fs::statvfs;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 
 use super::{Sqlite, owner, room, wal, worker};
 use crate::store::{ErrorKind, Result, Space};
@@ -25,25 +27,27 @@ const LEAST: u64 = 128 << 10;
 
 /// Sees that room is kept beside `database`, in the workers' folder, if the disk has plenty.
 pub(super) fn keep(database: &Path) -> io::Result<()> {
-    let file = owner::open(OpenOptions::new().write(true), &path(database), database)?;
+    let path = path(database);
+    let file = owner::open(OpenOptions::new().write(true), &path, database)?;
     let disk = statvfs(database)?;
     let bytes = (disk.f_bavail.saturating_mul(disk.f_frsize) / SHARE).min(MOST);
-    if file.metadata()?.len() > 0 || bytes < LEAST {
+    if file.metadata()?.blocks() > 0 || bytes < LEAST {
         return Ok(());
     }
-    room::allocate(&file, bytes).inspect_err(|_| {
-        // What does not help does no harm.
-        let _ = file.set_len(0);
-    })
+    // Without a length: there is nothing to read in it.
+    let kept = match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => room::allocate(&file, bytes),
+        kept => kept.map_err(Into::into),
+    };
+    // What does not help does no harm.
+    kept.or_else(|error| std::fs::remove_file(&path).and(Err(error)))
 }
 
 /// Gives it back to the disk; says whether there was any.
 pub(super) fn spend(database: &Path) -> bool {
-    let spent = OpenOptions::new().write(true).open(path(database)).and_then(|file| {
-        let bytes = file.metadata()?.len();
-        file.set_len(0).map(|()| bytes)
-    });
-    spent.is_ok_and(|bytes| bytes > 0)
+    let path = path(database);
+    let kept = std::fs::metadata(&path).is_ok_and(|about| about.blocks() > 0);
+    kept && std::fs::remove_file(&path).is_ok()
 }
 
 fn path(database: &Path) -> PathBuf {
@@ -79,8 +83,6 @@ impl Sqlite {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
 
     #[test]
@@ -94,10 +96,10 @@ mod tests {
             keep(&database).unwrap();
             keep(&database).unwrap();
             let about = std::fs::metadata(path(&database)).unwrap();
-            assert!((LEAST..=MOST).contains(&about.len()) && about.blocks() * 512 >= about.len());
-            assert_eq!(about.mode() & 0o777, 0o600);
+            assert!((LEAST..2 * MOST).contains(&(about.blocks() * 512)));
+            assert_eq!((about.len(), about.mode() & 0o777), (0, 0o600));
             assert!(spend(&database));
-            assert_eq!(std::fs::metadata(path(&database)).unwrap().blocks(), 0);
+            assert!(!path(&database).exists());
             assert!(!spend(&database), "it can be spent once");
         }
     }
