@@ -81,8 +81,13 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::time::Duration;
+
+    use proptest::option;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::model::{Attachment, Priority};
     use crate::wire::row::parse;
 
     fn of(rows: &[&str]) -> [u8; 32] {
@@ -159,5 +164,100 @@ mod tests {
             "not_before":"n","ttl":"2d","headers":{"H":"v"},"attachments":[{"name":"f","content":"aGk="}]}"#;
         let hex: String = of(&[row]).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "f1a5cdc494e6d0ec6223f6e51c100066defb260959a8e415f5129f67c5399874");
+    }
+
+    /// One of few, so that two are often the same, or the same with another border.
+    fn text() -> impl Strategy<Value = String> {
+        "[aA]?"
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let texts = prop::array::uniform7(option::of(text()));
+        let times = prop::array::uniform2(option::of((0..3_u64).prop_map(Duration::from_secs)));
+        let headers = prop::collection::vec((text(), text()), 0..4);
+        let file = prop_oneof![
+            text().prop_map(RowAttachment::Path),
+            [text(), text(), text()].prop_map(|[name, media_type, content]| {
+                RowAttachment::Content(Attachment { name, media_type, content: content.into_bytes() })
+            }),
+        ];
+        let lists = (prop::collection::vec(text(), 0..3), headers, prop::collection::vec(file, 0..3));
+        let priority = option::of(prop::sample::select(Priority::ALL.to_vec()));
+        (texts, times, lists, priority).prop_map(
+            |(texts, [wait, ttl], (to, headers, attachments), priority)| {
+                let [channel, user_id, subject, message, html, not_before, key] = texts;
+                let told =
+                    Row { channel, user_id, subject, message, html, not_before, key, ..Row::default() };
+                Row { to, wait, ttl, priority, headers, attachments, ..told }
+            },
+        )
+    }
+
+    /// Of two rows one that has each of its parts from either.
+    fn mixed(one: &Row, other: &Row, parts: u16) -> Row {
+        let mut row = one.clone();
+        let other = other.clone();
+        let mut take = (0..9).map(|part| parts & (1 << part) != 0);
+        let mut takes = || take.next().unwrap_or_default();
+        if takes() {
+            (row.channel, row.user_id) = (other.channel, other.user_id);
+        }
+        if takes() {
+            (row.subject, row.message) = (other.subject, other.message);
+        }
+        if takes() {
+            (row.html, row.not_before) = (other.html, other.not_before);
+        }
+        if takes() {
+            row.key = other.key;
+        }
+        if takes() {
+            (row.wait, row.ttl, row.priority) = (other.wait, other.ttl, other.priority);
+        }
+        if takes() {
+            row.to = other.to;
+        }
+        if takes() {
+            row.headers = other.headers;
+        }
+        if takes() {
+            row.attachments = other.attachments;
+        }
+        if takes() {
+            row.headers.reverse();
+            row.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        }
+        row
+    }
+
+    /// As what is compared: headers by their names in one case and without the order of the names.
+    fn compared(row: &Row) -> Row {
+        let own = |(name, value): (String, &str)| (name, value.to_owned());
+        Row { headers: compared_headers(&row.headers).into_iter().map(own).collect(), ..row.clone() }
+    }
+
+    /// None of them, one, or any.
+    fn parts() -> impl Strategy<Value = u16> {
+        prop_oneof![Just(0), (0..9_u32).prop_map(|part| 1 << part), 0..1_u16 << 9]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn two_are_the_same_when_all_that_they_say_is(
+            rows in prop::collection::vec((row(), row(), parts()), 1..3),
+            shorter in any::<bool>(),
+        ) {
+            let (one, mut other): (Vec<_>, Vec<_>) = rows
+                .iter()
+                .map(|(one, other, parts)| (one.clone(), mixed(one, other, *parts)))
+                .unzip();
+            if shorter {
+                other.pop();
+            }
+            let same = one.iter().map(compared).eq(other.iter().map(compared));
+            prop_assert_eq!(sha256(false, &one) == sha256(false, &other), same);
+        }
     }
 }
