@@ -125,6 +125,8 @@ fn while_the_disk_is_short_no_more_is_accepted_and_what_is_there_is_steered_as_e
     let disk = SmallDisk::mount(16 << 20);
     let ground = Ground::within(disk.path());
     let row = r#"{"channel":"run","to":"ann@example.org","message":"hello"}"#;
+    let keyed = |row: &str| ground.ask("/v1/notifications", &["--json", row, "-H", "Idempotency-Key: k"]);
+    let first = keyed(row).json()["id"].clone();
     let ids: Vec<_> = (0..2).map(|_| ground.post(row).json()["id"].as_u64().expect("an id")).collect();
     for id in ids {
         // What is left is enough for what follows, and too little for a queue.
@@ -141,6 +143,11 @@ fn while_the_disk_is_short_no_more_is_accepted_and_what_is_there_is_steered_as_e
         assert_eq!(ground.ask(&format!("/v1/notifications/{id}"), &["-X", "DELETE"]).status, 200);
         let again = format!("/v1/notifications/{id}/requeue");
         assert_eq!(ground.ask(&again, &["-X", "POST"]).status, 200);
+        // What is there already is answered as before, and its key is taken as before.
+        let retry = keyed(row);
+        assert_eq!((retry.status, &retry.json()["id"]), (202, &first), "{retry:?}");
+        assert_eq!(keyed("[]").status, 422);
+        assert_eq!(keyed(&format!("[{row}]")).status, 409);
         assert_eq!(ground.sandbox.accepted(), there);
         disk.empty();
         until("it is accepted again", || ground.post(row).status == 202);
