@@ -305,6 +305,17 @@ pub fn the_key_of_a_request_is_not_mixed_with_keys_that_were_used_otherwise(plac
     for portion in &all {
         assert_eq!(store.request(T, portion.request.as_ref().unwrap()).unwrap(), None);
     }
+    // One that only looks like that of a list's row is another one's.
+    let single = |key: &str, recipient: &str| {
+        let mut one = asked(&[recipient], key, 7);
+        (one.new[0].idempotency_key, one.batch) = (Some(key.into()), None);
+        one
+    };
+    let all =
+        [single("own/1", "a"), single("own", "a"), single("tree/1", "a"), asked(&["b", "c"], "tree", 1)];
+    for taken in store.enqueue_portions(T, &all).unwrap() {
+        assert!(matches!(&taken, Taken::Whole { new, .. } if new.iter().all(|one| one.created)), "{taken:?}");
+    }
     // What was purged cannot say any more that it was the same.
     let gone = NewNotification { idempotency_key: Some("gone/1".into()), ..new("b") };
     let id = enqueue(&mut *store, T, &[gone])[0];
