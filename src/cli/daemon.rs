@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use log::Log as _;
+
 use super::{Context, Error, Exit};
 use crate::config::Config;
 use crate::daemon::Reload;
@@ -40,11 +42,17 @@ pub fn run(context: &mut Context, DaemonArgs {}: DaemonArgs) -> Result<Exit, Err
     let file = context.global.config.clone();
     let config = context.config()?.clone();
     let logging = context.logging()?;
+    logging
+        .hand_over(&config.log)
+        .map_err(|error| Error::new(Exit::TempFail, format!("start a thread for the log: {error}")))?;
+    let log = logging.clone();
     let reload = Reload {
         read: Arc::new(move || Config::load(file.as_deref())),
         log: Box::new(move |log| logging.change(log)),
     };
-    daemon::run(config, handed, reload)?;
+    let ended = daemon::run(config, handed, reload);
+    log.flush();
+    ended?;
     Ok(Exit::Ok)
 }
 

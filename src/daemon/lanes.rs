@@ -2,8 +2,11 @@
 
 use std::thread;
 
+use tokio::task::JoinHandle;
+
+use super::Error;
 use crate::channel::BuildError;
-use crate::config::ChannelConfig;
+use crate::config::{ChannelConfig, Config};
 use crate::delivery::Lane;
 
 /// How many are built side by side. Each may ask a program for a secret, for ten seconds: one after the other they would add up.
@@ -52,4 +55,34 @@ fn one(name: String, config: ChannelConfig) -> Result<Lane, BuildError> {
         rates: config.rates,
         max_in_flight: config.max_in_flight,
     })
+}
+
+/// What could be built, and what could not.
+pub(super) struct Built {
+    pub(super) lanes: Vec<Lane>,
+    pub(super) unfit: Vec<BuildError>,
+}
+
+/// The lanes of a configuration, as they are being built beside what goes on: a command that is asked for a secret may take ten
+/// seconds, and no signal waits for that.
+#[derive(Default)]
+pub(super) struct Building(Option<JoinHandle<Built>>);
+
+impl Building {
+    /// Begins, in place of what is under way.
+    pub(super) fn begin(&mut self, config: &Config) {
+        let channels = config.channels.clone();
+        self.0 = Some(tokio::task::spawn_blocking(|| {
+            let (lanes, unfit) = build(channels);
+            Built { lanes, unfit }
+        }));
+    }
+
+    /// Waits for what is built; for ever when nothing is. Nothing is lost when the answer is not waited for.
+    pub(super) async fn done(&mut self) -> Result<Built, Error> {
+        let Some(building) = &mut self.0 else { return std::future::pending().await };
+        let built = building.await;
+        self.0 = None;
+        built.map_err(|error| Error::system("build the channels", std::io::Error::other(error)))
+    }
 }

@@ -41,6 +41,7 @@ use crate::delivery;
 use crate::http::{Handed, Metrics, Server};
 use crate::secret;
 use crate::store::{self, Access, ErrorKind, Handle, Worker};
+use lanes::{Building, Built};
 use maintenance::Maintenance;
 use manager::Manager;
 use reload::{New, Reading, Relog};
@@ -68,12 +69,10 @@ pub fn run(config: Config, handed: Handed, reload: Reload) -> Result<(), Error> 
         .map_err(|error| Error::system("start the runtime", error))?;
     let outcome = runtime.block_on(async {
         let Reload { read, log } = reload;
-        let daemon = Daemon::start(config, handed, log).await?;
+        let mut reading = Reading::by(read);
+        let Some(daemon) = Daemon::start(config, handed, log, &mut reading).await? else { return Ok(()) };
         // One that never began is told by whoever started it alone.
-        daemon
-            .conduct(Reading::by(read))
-            .await
-            .inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
+        daemon.conduct(reading).await.inspect_err(|error| log::error!(target: LOG_TARGET, "ended: {error}"))
     });
     // A thread that hangs in the name service or on a dead disk is not waited for: its attempt is settled. Nor is one that
     // reads a configuration, and a command that it asked would be left to run for ever.
@@ -88,6 +87,8 @@ struct Daemon {
     store: Handle,
     signals: Signals,
     runs: Runs,
+    /// The channels of the next run, unless a reload brings others.
+    building: Building,
     /// Without a sender: what says that it lives.
     presence: Option<Box<dyn Worker>>,
     maintenance: Option<Maintenance>,
@@ -98,7 +99,13 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Config, handed: Handed, log: Relog) -> Result<Self, Error> {
+    /// `None` when a signal has ended it already.
+    async fn start(
+        config: Config,
+        handed: Handed,
+        log: Relog,
+        reading: &mut Reading,
+    ) -> Result<Option<Self>, Error> {
         let signals = Signals::listen().map_err(|error| Error::system("heed signals", error))?;
         let manager = Manager::of_this_process();
         let opened = store::open(&config.store, Access::Create, SystemClock.now())?;
@@ -127,10 +134,22 @@ impl Daemon {
             }
         };
         let (runs, presence) = (Runs::of(&config, &metrics, SystemClock.now()), None);
+        let building = Building::default();
         let mut daemon =
-            Self { config, store, signals, runs, presence, maintenance, http, wake, manager, log };
-        if daemon.config.daemon.roles.contains(&Role::Sender) {
-            daemon.send().await?;
+            Self { config, store, signals, runs, building, presence, maintenance, http, wake, manager, log };
+        if daemon.is_sender() {
+            daemon.building.begin(&daemon.config);
+            let built = loop {
+                tokio::select! {
+                    built = daemon.building.done() => break built,
+                    signal = daemon.signals.next() => match signal {
+                        Signal::Stop(name) => return daemon.stop(name).await.map(|()| None),
+                        // What has been read already may be what was there before.
+                        Signal::Reload => daemon.begin_reload(reading),
+                    },
+                }
+            };
+            daemon.send(built?).await?;
         } else {
             daemon.presence = Some(daemon.runs.appear(&daemon.store).await?.0);
         }
@@ -144,12 +163,20 @@ impl Daemon {
             "started"
         );
         daemon.manager.ready(&format!("running: {roles}"));
-        Ok(daemon)
+        Ok(Some(daemon))
     }
 
-    /// Begins to deliver on every channel that can be built.
-    async fn send(&mut self) -> Result<(), Error> {
-        let (lanes, unfit) = lanes::build(self.config.channels.clone());
+    fn is_sender(&self) -> bool {
+        self.config.daemon.roles.contains(&Role::Sender)
+    }
+
+    fn begin_reload(&self, reading: &mut Reading) {
+        self.manager.reloading();
+        reading.begin(self.is_sender());
+    }
+
+    /// Begins to deliver on every channel that could be built.
+    async fn send(&mut self, Built { lanes, unfit }: Built) -> Result<(), Error> {
         for error in &unfit {
             log::error!(target: LOG_TARGET, "{error}; what is pending there waits until a reload finds it right");
         }
@@ -165,19 +192,17 @@ impl Daemon {
         loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
-                    Signal::Reload => {
-                        self.manager.reloading();
-                        reading.begin(self.runs.sends());
-                    }
+                    Signal::Reload => self.begin_reload(&mut reading),
                     Signal::Stop(name) => return self.stop(name).await,
                 },
                 new = reading.done() => self.reload(new).await,
+                built = self.building.done() => self.send(built?).await?,
                 // Its sender meets the same, and says what it had under way.
                 error = &mut moved, if !self.runs.sends() => return Err(Error::Store(error)),
                 (claims, ended) = self.runs.ended() => match ended {
                     Err(error) if claims => return Err(Error::Delivery(error)),
                     // It stood still for longer than its lease (a machine that slept): others may have taken over.
-                    Ok(_) if claims => self.send().await?,
+                    Ok(_) if claims => self.building.begin(&self.config),
                     Ok(_) => {}
                     Err(error) => log::error!(target: LOG_TARGET, "end of the run before the reload: {error}"),
                 },
@@ -208,9 +233,10 @@ impl Daemon {
 
     async fn take(&mut self, New { config: new, lanes }: New) -> Result<(), String> {
         reload::refuse_unfit(&self.config, &new)?;
-        if self.runs.sends() {
+        if self.is_sender() {
             let begun = self.runs.begin(&self.store, lanes, &new, &self.manager, &self.wake).await;
             begun.map_err(|error| error.to_string())?;
+            self.building = Building::default();
         }
         if let Some(maintenance) = &self.maintenance {
             maintenance.reload(&new);

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::App;
 use super::budget::{Budget, Room, SMALL};
+use super::crowd::Crowd;
 use super::problem::Problem;
 
 /// What one that is announced to be large takes of the memory for small ones, until more has come.
@@ -23,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// second.
 const GRACE: Duration = Duration::from_secs(1);
 const PACE: f64 = 262_144.0;
+
+/// The same while others wait for the place of its connection: for whoever is slow, and honest, that is all there is.
+const PLACE_GRACE: Duration = Duration::from_secs(5);
+const PLACE_PACE: f64 = 16_384.0;
 
 /// How often that is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(500);
@@ -69,7 +74,8 @@ pub(super) async fn read(app: &App, request: Request) -> Result<(Bytes, Room), P
     if size > most {
         return Err(too_large(most));
     }
-    let whole = receive(&app.budget, Limited::new(request.into_body(), most), size, first(told, most));
+    let scarce = Scarce { budget: &app.budget, places: &app.places };
+    let whole = receive(scarce, Limited::new(request.into_body(), most), size, first(told, most));
     timeout(PATIENCE, whole).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
             .detail(format!("the body did not come within {} seconds", PATIENCE.as_secs())))
@@ -85,10 +91,33 @@ fn first(told: Option<usize>, most: usize) -> usize {
     }
 }
 
+/// What a body takes from others while it comes.
+#[derive(Clone, Copy)]
+struct Scarce<'a> {
+    /// Memory.
+    budget: &'a Budget,
+    /// A place among the connections; those who wait for one.
+    places: &'a Crowd,
+}
+
+impl Scarce<'_> {
+    /// Why a body that has `room`, and of which so many `bytes` took so long, comes too slowly, if it does.
+    fn too_slow(self, waited: Duration, bytes: usize, room: &Room) -> Option<&'static str> {
+        let due = |grace: Duration, pace: f64| grace + Duration::from_secs_f64(bytes as f64 / pace);
+        if waited > due(GRACE, PACE) && self.budget.is_wanted(room) {
+            Some("the body came slowly, and others waited for the memory that it held")
+        } else if waited > due(PLACE_GRACE, PLACE_PACE) && self.places.waits() {
+            Some("the body came slowly, and others waited for the place of its connection")
+        } else {
+            None
+        }
+    }
+}
+
 /// A body of `size` bytes at most. It takes no room while nothing has come, then that for the `first` ones, and a large one's once
 /// there are more: whoever announces much and sends little keeps nobody waiting, and whoever sends slowly no longer than a moment.
 async fn receive(
-    budget: &Budget,
+    scarce: Scarce<'_>,
     mut body: Limited<Body>,
     size: usize,
     first: usize,
@@ -106,9 +135,14 @@ async fn receive(
             Err(_) => Bytes::new(),
         };
         let length = whole.len() + data.len();
-        if waited > due(length) && !body.is_end_stream() && budget.is_wanted(&room) {
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT)
-                .detail("the body came slowly, and others waited for the memory that it held"));
+        let budget = scarce.budget;
+        // As most come.
+        if whole.is_empty() && body.is_end_stream() && length <= SMALL {
+            let room = if length > 0 { budget.at_once(length).await? } else { room };
+            return Ok((data, room));
+        }
+        if let Some(why) = scarce.too_slow(waited, length, &room).filter(|_| !body.is_end_stream()) {
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT).detail(why));
         }
         if length > first && room.is_small() {
             room = budget.large(size).await?;
@@ -116,17 +150,8 @@ async fn receive(
         } else if length > 0 {
             budget.small(&mut room, first).await?;
         }
-        // As most come: at once.
-        if whole.is_empty() && body.is_end_stream() {
-            return Ok((data, room));
-        }
         whole.extend_from_slice(&data);
     }
-}
-
-/// How long so many bytes may take while others wait.
-fn due(bytes: usize) -> Duration {
-    GRACE + Duration::from_secs_f64(bytes as f64 / PACE)
 }
 
 /// Why there is no more of a body, of which `most` bytes are taken.
@@ -165,7 +190,8 @@ mod tests {
         });
         let reads = async move {
             let body = Limited::new(Body::from_stream(pieces), size);
-            let read = receive(budget, body, size, first(Some(size), size)).await;
+            let scarce = Scarce { budget, places: &Crowd::default() };
+            let read = receive(scarce, body, size, first(Some(size), size)).await;
             read.map(|(whole, _)| whole.len()).map_err(|problem| problem.status())
         };
         (sender, tokio::spawn(reads))
@@ -240,5 +266,23 @@ mod tests {
         let began = Instant::now();
         assert_eq!(read.await.unwrap(), Ok(SMALL));
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    /// Each of them announces as much as a small one may have, and there are more of them than would be given up in time.
+    #[tokio::test(start_paused = true)]
+    async fn small_bodies_that_stop_coming_keep_none_waiting_that_is_there_however_many_they_are() {
+        let budget = budget();
+        let stalled: Vec<_> = (0..2_000).map(|_| receiving(budget, SMALL)).collect();
+        stalled.iter().for_each(|(sends, _)| sends.send(SMALL - 1).unwrap());
+        sleep(Duration::from_millis(10)).await;
+        for size in [1, SMALL] {
+            // As the network has them: how long they are was told.
+            let body = Limited::new(Body::from(vec![b'x'; size]), size);
+            let scarce = Scarce { budget, places: &Crowd::default() };
+            let began = Instant::now();
+            let read = receive(scarce, body, size, size).await;
+            assert_eq!(read.map(|(whole, _)| whole.len()).unwrap(), size);
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! How much memory requests may take together, from their body until what they ask for is on disk.
 //!
-//! Three parts, so that nobody waits for one who takes more: small bodies, which never wait for a large one, however slowly
-//! that comes; large ones; and what a request grows by when one text goes to many.
+//! Four parts, so that nobody waits for one who takes more, or longer: small bodies that came at once, which wait for none that
+//! is still to come; other small ones, which never wait for a large one, however slowly that comes; large ones; and what a
+//! request grows by when one text goes to many.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::crowd::Crowd;
 use super::problem::Problem;
 
 /// The most bytes of a small body.
 pub(super) const SMALL: usize = 64 << 10;
 
-/// What all small ones may hold, and all large ones, unless a single one may hold more.
+/// What all small ones may hold that came at once, all other small ones, and all large ones, unless a single one may hold more.
+const AT_ONCE_TOGETHER: usize = 8 << 20;
 const SMALL_TOGETHER: usize = 16 << 20;
 const LARGE_TOGETHER: usize = 32 << 20;
 
@@ -26,9 +29,8 @@ pub(super) const BYTES: usize = 64 << 20;
 /// One permit stands for so many bytes.
 const UNIT: usize = 1 << 10;
 
-/// How long a request waits for its part, and for how much of that nobody has to give way: those that come quickly take turns.
+/// How long a request waits for its part.
 const PATIENCE: Duration = Duration::from_secs(5);
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// Memory that is set aside; given back when it is dropped.
 #[derive(Debug, Default)]
@@ -47,6 +49,7 @@ impl Room {
 
 /// The memory that there is.
 pub(super) struct Budget {
+    at_once: Pool,
     small: Pool,
     large: Pool,
     copies: Pool,
@@ -57,8 +60,8 @@ pub(super) struct Budget {
 /// One part of it.
 struct Pool {
     units: Arc<Semaphore>,
-    /// How many have waited for more of it for longer than a moment.
-    waiting: AtomicUsize,
+    /// Those who wait for more of it.
+    crowd: Crowd,
 }
 
 impl Budget {
@@ -66,6 +69,7 @@ impl Budget {
     pub(super) fn new(largest: usize) -> Self {
         let large = LARGE_TOGETHER.max(largest);
         Self {
+            at_once: Pool::new(AT_ONCE_TOGETHER),
             small: Pool::new(SMALL_TOGETHER),
             large: Pool::new(large),
             copies: Pool::new(BYTES),
@@ -82,7 +86,12 @@ impl Budget {
     /// Whether others wait for memory such as `room` is, if it is any, and have for longer than a moment.
     pub(super) fn is_wanted(&self, room: &Room) -> bool {
         let pool = if room.is_small() { &self.small } else { &self.large };
-        room.units() > 0 && pool.waiting.load(Relaxed) > 0
+        room.units() > 0 && pool.crowd.waits()
+    }
+
+    /// Room for a small body of `bytes` that is there already.
+    pub(super) async fn at_once(&self, bytes: usize) -> Result<Room, Problem> {
+        self.at_once.room(bytes).await
     }
 
     /// Makes the `room` of a small body one for `bytes`, if it is less.
@@ -117,7 +126,7 @@ fn units(bytes: usize) -> usize {
 
 impl Pool {
     fn new(bytes: usize) -> Self {
-        Self { units: Arc::new(Semaphore::new(units(bytes))), waiting: AtomicUsize::new(0) }
+        Self { units: Arc::new(Semaphore::new(units(bytes))), crowd: Crowd::default() }
     }
 
     async fn room(&self, bytes: usize) -> Result<Room, Problem> {
@@ -129,34 +138,11 @@ impl Pool {
         if let Ok(taken) = Arc::clone(&self.units).try_acquire_many_owned(units) {
             return Ok(taken);
         }
-        let taken = Arc::clone(&self.units).acquire_many_owned(units);
-        tokio::pin!(taken);
-        let taken = match timeout(MOMENT, &mut taken).await {
-            Ok(taken) => Ok(taken),
-            Err(_) => {
-                let _waits = Waits::among(&self.waiting);
-                timeout(PATIENCE.saturating_sub(MOMENT), taken).await
-            }
-        };
-        taken
+        let taken = self.crowd.wait(Arc::clone(&self.units).acquire_many_owned(units));
+        timeout(PATIENCE, taken)
+            .await
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| Problem::later("requests hold too much memory at once", 1))
-    }
-}
-
-/// One who waits, until it is dropped: its caller may hang up meanwhile.
-struct Waits<'a>(&'a AtomicUsize);
-
-impl<'a> Waits<'a> {
-    fn among(all: &'a AtomicUsize) -> Self {
-        all.fetch_add(1, Relaxed);
-        Self(all)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

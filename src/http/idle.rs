@@ -15,21 +15,28 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio_util::io::InspectReader;
 
+use super::crowd::{Crowd, Limit};
+
 /// How long a new connection may say nothing.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
 
-/// How long the head of a request may take, from its first byte on.
+/// How long the head of a request may take, from its first byte on, and while others wait for the place.
 const HEAD: Duration = Duration::from_secs(30);
+const HEAD_CROWDED: Duration = Duration::from_secs(3);
 
 /// How long a connection may be idle between two requests: longer than the minute for which proxies keep one open. It is for them
 /// to close it, who know whether they are about to ask.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// What serves one connection within these limits, and the connection.
-pub(super) fn limited<S: AsyncRead>(stream: S) -> (http1::Builder, InspectReader<S, impl FnMut(&[u8])>) {
+/// What serves one connection within these limits, and the connection; `places` are those who wait for its place.
+pub(super) fn limited<S: AsyncRead>(
+    stream: S,
+    places: &Arc<Crowd>,
+) -> (http1::Builder, InspectReader<S, impl FnMut(&[u8]) + use<S>>) {
     let begun = Arc::new(AtomicBool::new(false));
     let mut serves = http1::Builder::new();
-    let watch = Watch { begun: Arc::clone(&begun), is_new: AtomicBool::new(true) };
+    let (places, is_new) = (Arc::clone(places), AtomicBool::new(true));
+    let watch = Watch { begun: Arc::clone(&begun), is_new, places };
     serves.timer(watch).header_read_timeout(IDLE);
     (serves, InspectReader::new(stream, move |_| begun.store(true, Relaxed)))
 }
@@ -40,6 +47,7 @@ struct Watch {
     begun: Arc<AtomicBool>,
     /// Whether it was not asked yet.
     is_new: AtomicBool,
+    places: Arc<Crowd>,
 }
 
 impl Timer for Watch {
@@ -51,7 +59,7 @@ impl Timer for Watch {
         self.begun.store(false, Relaxed);
         let deadline = if self.is_new.swap(false, Relaxed) { self.now() + FIRST_BYTE } else { deadline };
         let sleep = TokioTimer::new().sleep_until(deadline);
-        Box::pin(Wait { begun: Arc::clone(&self.begun), is_head: false, sleep })
+        Box::pin(Wait { begun: Arc::clone(&self.begun), places: Arc::clone(&self.places), sleep, head: None })
     }
 
     fn now(&self) -> Instant {
@@ -62,9 +70,10 @@ impl Timer for Watch {
 /// The wait for one head: idle first. Looked at after each read that did not bring all of it.
 struct Wait {
     begun: Arc<AtomicBool>,
-    /// Whether the limit is that of a head already.
-    is_head: bool,
+    places: Arc<Crowd>,
     sleep: Pin<Box<dyn Sleep>>,
+    /// The limit of the head, once that has begun.
+    head: Option<Limit>,
 }
 
 impl Sleep for Wait {}
@@ -73,13 +82,13 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if !self.is_head && self.begun.load(Relaxed) {
-            self.is_head = true;
-            let timer = TokioTimer::new();
-            let deadline = timer.now() + HEAD;
-            timer.reset(&mut self.sleep, deadline);
+        if self.head.is_none() && self.begun.load(Relaxed) {
+            self.head = Some(Limit::new(&self.places, HEAD, HEAD_CROWDED));
         }
-        self.sleep.as_mut().poll(context)
+        match &mut self.head {
+            Some(head) => Pin::new(head).poll(context),
+            None => self.sleep.as_mut().poll(context),
+        }
     }
 }
 
@@ -96,8 +105,12 @@ mod tests {
     const HEAD_OF_ONE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn connect() -> DuplexStream {
+        connect_among(&Arc::default())
+    }
+
+    fn connect_among(places: &Arc<Crowd>) -> DuplexStream {
         let (client, server) = tokio::io::duplex(4_096);
-        let (serves, stream) = limited(server);
+        let (serves, stream) = limited(server, places);
         let answers = service_fn(|_: hyper::Request<Incoming>| async {
             Ok::<_, std::convert::Infallible>(hyper::Response::new("ok".to_owned()))
         });
@@ -140,6 +153,20 @@ mod tests {
     async fn who_says_nothing_at_all_has_least_time() {
         let silent = closed_after(&mut connect(), b"").await;
         assert!((FIRST_BYTE.as_secs() - 1..=FIRST_BYTE.as_secs() + 1).contains(&silent), "{silent}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_head_has_less_time_while_others_wait_for_its_place_and_who_is_between_two_as_much() {
+        let places = Arc::new(Crowd::default());
+        let (mut slow, mut idle) = (connect_among(&places), connect_among(&places));
+        ask(&mut idle).await;
+        slow.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await.unwrap();
+        let next = places.wait(closed_after(&mut slow, b"x"));
+        let closed = next.await;
+        assert!((HEAD_CROWDED.as_secs()..=HEAD_CROWDED.as_secs() + 2).contains(&closed), "{closed}");
+        let waits = places.wait(tokio::time::sleep(IDLE - Duration::from_secs(10)));
+        waits.await;
+        ask(&mut idle).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -25,7 +25,7 @@ use super::answers::Answers;
 use super::problem::{Problem, Refusals};
 use crate::cache::{Cache, Counters};
 use crate::clock::since_boot;
-use crate::model::{Status, Timestamp};
+use crate::model::{Outcome, Reason, Status, Timestamp};
 use crate::store::{Settlement, Space};
 use crate::wire;
 
@@ -35,6 +35,9 @@ const TYPE: (HeaderName, &str) =
 
 /// The most channels that have a name in the numbers; those beyond it are told as one.
 const CHANNELS: usize = 200;
+
+/// What those are told as.
+const OTHERS: &str = "(others)";
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -63,15 +66,39 @@ struct Counted {
 }
 
 /// The channels that have a name in the numbers. Who has one keeps it: a channel that comes later and would stand before them
-/// moves none to the others, whose counters would leap.
+/// moves none to the others, whose counters would leap. But for those that are not configured any more: where there is no room,
+/// one that is takes their place.
 #[derive(Default)]
 struct Named(Mutex<BTreeSet<String>>);
 
 impl Named {
     /// Whether `channel` has one; now, if there is room.
     fn has(&self, channel: &str) -> bool {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names();
         names.contains(channel) || names.len() < CHANNELS && names.insert(channel.to_owned())
+    }
+
+    /// The name of `channel`, or that of the others.
+    fn of(&self, channel: &str) -> String {
+        if self.has(channel) { channel } else { OTHERS }.to_owned()
+    }
+
+    /// Gives names to those that are `configured`, as long as any can be had. Gives those back that had to go for it.
+    fn prefer(&self, configured: &BTreeSet<&str>) -> Vec<String> {
+        let mut names = self.names();
+        let mut without: Vec<_> = configured.iter().filter(|name| !names.contains(**name)).collect();
+        // Those that have gone, behind as many as there is room for.
+        let lack = (names.len() + without.len()).saturating_sub(CHANNELS);
+        let gone = names.iter().filter(|name| !configured.contains(name.as_str()));
+        let gone: Vec<_> = gone.take(lack).cloned().collect();
+        names.retain(|name| !gone.contains(name));
+        without.truncate(CHANNELS - names.len());
+        names.extend(without.into_iter().map(|name| (*name).to_owned()));
+        gone
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,16 +130,31 @@ impl Metrics {
     /// An attempt was settled: how long it took, and how long ago its notification had been enqueued; `None` for an
     /// attempt of a dead worker.
     pub fn attempt(&self, settlement: &Settlement, times: Option<(Duration, Duration)>) {
-        let channel = || vec![("channel", settlement.channel.clone())];
-        let mut labels = channel();
-        labels.push(("outcome", settlement.verdict.outcome.to_string()));
-        labels.push(("reason", settlement.verdict.reason.to_string()));
-        self.0.attempts.get_or_create(&labels).inc();
+        let name = self.0.named.of(&settlement.channel);
+        let verdict = &settlement.verdict;
+        self.0.attempts.get_or_create(&of_attempt(&name, verdict.outcome, verdict.reason)).inc();
         if let Some((took, age)) = times {
-            self.0.durations.get_or_create(&channel()).observe(took.as_secs_f64());
+            let channel = of_channel(name);
+            self.0.durations.get_or_create(&channel).observe(took.as_secs_f64());
             if settlement.transition.status.is_final() {
-                self.0.ages.get_or_create(&channel()).observe(age.as_secs_f64());
+                self.0.ages.get_or_create(&channel).observe(age.as_secs_f64());
             }
+        }
+    }
+
+    /// Those that are `configured` have a name, if any can be had; what was counted of one that had to go for it is forgotten.
+    fn prefer(&self, configured: &BTreeSet<&str>) {
+        for name in self.0.named.prefer(configured) {
+            for (outcome, reason) in Outcome::ALL
+                .iter()
+                .flat_map(|outcome| Reason::ALL.iter().map(move |reason| (outcome, reason)))
+            {
+                self.0.attempts.remove(&of_attempt(&name, *outcome, *reason));
+            }
+            let channel = of_channel(name);
+            self.0.durations.remove(&channel);
+            self.0.ages.remove(&channel);
+            self.0.limited.remove(&channel);
         }
     }
 
@@ -123,7 +165,7 @@ impl Metrics {
 
     /// A claim on `channel` waits for a rate.
     pub fn limited(&self, channel: &str) {
-        self.0.limited.get_or_create(&vec![("channel", channel.to_owned())]).inc();
+        self.0.limited.get_or_create(&of_channel(self.0.named.of(channel))).inc();
     }
 
     /// A request was answered.
@@ -182,6 +224,16 @@ impl Metrics {
     }
 }
 
+fn of_channel(name: String) -> Labels {
+    vec![("channel", name)]
+}
+
+fn of_attempt(name: &str, outcome: Outcome, reason: Reason) -> Labels {
+    let mut labels = of_channel(name.to_owned());
+    labels.extend([("outcome", outcome.to_string()), ("reason", reason.to_string())]);
+    labels
+}
+
 /// The numbers of the store, and of this process.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "store",
@@ -202,6 +254,8 @@ pub(super) async fn show(
     let build = Family::<Labels, Gauge>::default();
     build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
     registry.register("build_info", "Which notifyctl this is", build);
+    let configured = status.channels.iter().filter(|(_, channel)| channel.kind.is_some());
+    app.metrics.prefer(&configured.map(|(name, _)| name.as_str()).collect());
     of_store(&mut registry, &app.metrics.0.named, &status, space, now);
     of_cache(&mut registry, &app.answers);
     app.metrics.register(&mut registry);
@@ -226,8 +280,7 @@ fn of_store(registry: &mut Registry, named: &Named, status: &wire::Status, space
     for (name, channel) in &status.channels {
         let named = named.has(name);
         let of = |more: &[(&'static str, String)]| {
-            let name = if named { name.clone() } else { "(others)".to_owned() };
-            let mut labels = vec![("channel", name)];
+            let mut labels = of_channel(if named { name } else { OTHERS }.to_owned());
             labels.extend_from_slice(more);
             labels
         };
@@ -359,5 +412,37 @@ mod tests {
         assert!(first.iter().all(|channel| named.has(channel)));
         assert!(!named.has("a"), "there is no room");
         assert!(first.iter().all(|channel| named.has(channel)));
+    }
+
+    fn labels(family: &Family<Labels, Counter>) -> BTreeSet<String> {
+        let mut registry = Registry::default();
+        registry.register("n", "-", family.clone());
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_channel_that_is_configured_takes_the_place_of_one_that_has_gone_and_of_no_other() {
+        let metrics = Metrics::default();
+        let names: Vec<_> = (0..2 * CHANNELS).map(|n| format!("c{n:03}")).collect();
+        let configured = |range: std::ops::Range<usize>| names[range].iter().map(String::as_str).collect();
+        metrics.prefer(&configured(0..CHANNELS));
+        // A year of reloads: one comes and one goes.
+        for n in 0..CHANNELS {
+            metrics.limited(&names[n]);
+            metrics.prefer(&configured(n..n + CHANNELS));
+            assert!(metrics.0.named.has(&names[n + CHANNELS - 1]));
+        }
+        assert!(labels(&metrics.0.limited).len() <= CHANNELS);
+        // One that has gone keeps its name as long as nobody needs it.
+        metrics.prefer(&configured(CHANNELS..CHANNELS + 1));
+        assert!(metrics.0.named.has(&names[CHANNELS + 1]));
+        // More than there are names for: who has one keeps it.
+        let before = metrics.0.named.names().clone();
+        metrics.prefer(&configured(0..2 * CHANNELS));
+        assert_eq!(*metrics.0.named.names(), before);
+        metrics.limited(&names[0]);
+        assert!(labels(&metrics.0.limited).iter().any(|line| line.contains(OTHERS)));
     }
 }

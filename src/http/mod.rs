@@ -14,6 +14,7 @@ mod batches;
 mod body;
 mod budget;
 mod cors;
+mod crowd;
 mod endpoint;
 mod error;
 mod events;
@@ -32,6 +33,7 @@ mod pending;
 mod problem;
 mod query;
 mod readers;
+mod recurring;
 mod router;
 mod serve;
 mod settling;
@@ -67,6 +69,7 @@ use crate::wire::row::{Intake, Terms};
 use access::Access;
 use answers::Answers;
 use budget::Budget;
+use crowd::Crowd;
 use events::{Feed, Watching};
 use health::Looked;
 use history::History;
@@ -132,6 +135,8 @@ struct App {
     access: Access,
     pending: Pending,
     budget: Budget,
+    /// Those who wait for a place among the connections.
+    places: Arc<Crowd>,
     events: Watching,
     history: History,
     metrics: Metrics,
@@ -232,6 +237,7 @@ impl Server {
             access: Access::new(&options)?,
             answers,
             budget: Budget::new(options.admission.max_body),
+            places: Arc::default(),
             events: Watching::new(feed, tracker.clone()),
             history: History::default(),
             metrics,

@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::{Call, Credentials, Peer};
+use super::crowd::Crowd;
 use super::listen::{self, Socket};
+use super::recurring::Recurring;
 use super::router::Routers;
 use super::taking::Taking;
 use super::threads::{Seat, Seats};
@@ -57,6 +59,10 @@ struct Serving {
     /// How many there are for all, and when it was told last that none is left.
     places: usize,
     told: Mutex<Option<Instant>>,
+    /// Those who wait for one.
+    crowd: Arc<Crowd>,
+    /// That connections cannot be taken.
+    untaken: Recurring,
     tracker: TaskTracker,
     seats: Seats,
     stopping: CancellationToken,
@@ -80,6 +86,8 @@ pub(super) fn start(
         of_socket: Arc::new(Semaphore::new(SOCKET_PLACES)),
         places: app.options.max_connections,
         told: Mutex::default(),
+        crowd: Arc::clone(&app.places),
+        untaken: Recurring::default(),
         tracker: tracker.clone(),
         seats,
         stopping: app.stopping.clone(),
@@ -90,7 +98,7 @@ pub(super) fn start(
             while let Some((taken, room)) = serving.next(listener.accept(), serving.place()).await {
                 match taken {
                     Ok((stream, address)) => serving.tcp(stream, address, room),
-                    Err(error) => rest(&error).await,
+                    Err(error) => serving.rest(&error).await,
                 }
             }
         });
@@ -103,7 +111,7 @@ pub(super) fn start(
             {
                 match taken {
                     Ok((stream, _)) => serving.unix(stream, room),
-                    Err(error) => rest(&error).await,
+                    Err(error) => serving.rest(&error).await,
                 }
             }
         });
@@ -123,17 +131,27 @@ fn own(options: &Options) -> Result<(Vec<TcpListener>, Vec<Socket>), Error> {
     Ok((tcp.into_iter().collect(), unix.into_iter().collect()))
 }
 
-/// One that was gone before it was taken is nobody's trouble.
-async fn rest(error: &io::Error) {
-    use io::ErrorKind as Kind;
-    if matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted) {
-        return;
-    }
-    log::warn!(target: LOG_TARGET, "take a connection: {error}");
-    tokio::time::sleep(REST).await;
-}
-
 impl Serving {
+    /// One that was gone before it was taken is nobody's trouble.
+    async fn rest(self: &Arc<Self>, error: &io::Error) {
+        use io::ErrorKind as Kind;
+        if matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted) {
+            return;
+        }
+        if self.untaken.begins() {
+            log::warn!(target: LOG_TARGET, "take a connection: {error}; who comes waits until one can be taken");
+            let serving = Arc::clone(self);
+            let tells = async move {
+                while let Some(times) = serving.untaken.goes_on().await {
+                    log::warn!(target: LOG_TARGET, times; "connections could not be taken, again and again");
+                }
+                log::warn!(target: LOG_TARGET, "connections are taken again");
+            };
+            tokio::spawn(self.stopping.clone().run_until_cancelled_owned(tells));
+        }
+        tokio::time::sleep(REST).await;
+    }
+
     /// The next connection, as soon as there is room for it; `None` at the end. Room is asked for when it is there: a listener to
     /// which nobody comes must not keep a place from the others.
     async fn next<T>(
@@ -154,7 +172,7 @@ impl Serving {
             return Some(place);
         }
         self.tell();
-        Arc::clone(&self.room).acquire_owned().await.ok()
+        self.crowd.wait(Arc::clone(&self.room).acquire_owned()).await.ok()
     }
 
     /// Says that no place is left, but not for each who comes: who waits is told nothing.
@@ -233,7 +251,7 @@ impl Serving {
                 Ok::<_, std::convert::Infallible>(response)
             }
         });
-        let (mut serves, stream) = idle::limited(Taking::new(stream));
+        let (mut serves, stream) = idle::limited(Taking::new(stream, &self.crowd), &self.crowd);
         let connection = serves
             .max_headers(HEADERS)
             .max_header_size(HEAD_BYTES)

@@ -4,25 +4,30 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
-/// From the last byte that was taken on.
+use super::crowd::{Crowd, Limit};
+
+/// From the last byte that was taken on, and while others wait for the place of the connection.
 const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE_CROWDED: Duration = Duration::from_secs(10);
 
 /// A connection whose writing fails when nothing is taken for so long.
 pub(super) struct Taking<S> {
     stream: S,
+    /// Those who wait for its place.
+    places: Arc<Crowd>,
     /// Runs while something waits to be taken.
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Option<Limit>,
 }
 
 impl<S> Taking<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, patience: None }
+    pub(super) fn new(stream: S, places: &Arc<Crowd>) -> Self {
+        Self { stream, places: Arc::clone(places), patience: None }
     }
 
     fn within<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -30,8 +35,9 @@ impl<S> Taking<S> {
             self.patience = None;
             return written;
         }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
-        patience.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let begin = || Limit::new(&self.places, PATIENCE, PATIENCE_CROWDED);
+        let patience = self.patience.get_or_insert_with(begin);
+        Pin::new(patience).poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -82,14 +88,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Taking<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up_and_who_is_slow_is_not() {
         let (mut client, server) = tokio::io::duplex(16);
-        let mut server = Taking::new(server);
+        let mut server = Taking::new(server, &Arc::default());
         let slow = tokio::spawn(async move {
             for _ in 0..10 {
                 sleep(PATIENCE - Duration::from_secs(1)).await;

@@ -1,7 +1,10 @@
 //! `notifyctl daemon` as a service manager and a shell beside it meet it.
 
+use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
@@ -75,6 +78,92 @@ fn a_manager_that_stops_reading_holds_up_nothing_and_hears_later_that_it_is_read
             break;
         }
     }
+}
+
+/// Takes all the room that a pipe has.
+fn fill(mut pipe: &std::io::PipeWriter) {
+    let blocking = fcntl_getfl(pipe).expect("its flags");
+    fcntl_setfl(pipe, blocking | OFlags::NONBLOCK).expect("without waiting");
+    for block in [4_096, 1] {
+        while pipe.write_all(&vec![b'\n'; block]).is_ok() {}
+    }
+    // The daemon's end is this one.
+    fcntl_setfl(pipe, blocking).expect("as it was");
+}
+
+/// As where supervisor, which reads it from a pipe, hangs on a dead disk.
+#[test]
+fn a_log_that_nobody_takes_holds_up_nothing_and_is_told_when_somebody_does() {
+    let sandbox = sandbox("");
+    let socket = sandbox.path().join("http.sock").display().to_string();
+    let config = |name| format!("[http]\nsocket = \"{socket}\"\n{}to = \"ops\"\n", running(name, "exit 0"));
+    sandbox.configure(&config("run"));
+    let (mut log, stderr) = std::io::pipe().expect("a pipe");
+    fill(&stderr);
+    let mut daemon = Daemon::command(&sandbox);
+    daemon.stdout(Stdio::null()).stderr(stderr);
+    let mut process = Killed(daemon.spawn().expect("start"));
+    // Its end of the pipe is the only one from now on.
+    drop(daemon);
+    let ask = |path: &str, args: &[&str]| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args([
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "--max-time",
+            "30",
+            "--unix-socket",
+            &socket,
+        ]);
+        let output = curl.arg(format!("http://localhost{path}")).args(args).output().expect("run curl");
+        String::from_utf8(output.stdout).expect("digits")
+    };
+    let id = enqueue(&sandbox, "run");
+    until("sent", || status_of(&sandbox, &id) == "sent");
+    for _ in 0..20 {
+        assert_eq!(ask("/v1/notifications", &["--json", r#"{"channel": "run", "message": "hello"}"#]), "202");
+    }
+    assert_eq!(ask("/readyz", &[]), "200");
+    sandbox.configure(&config("new"));
+    let signal = |name: &str| {
+        let kill = std::process::Command::new("kill").args([name, &process.0.id().to_string()]).status();
+        assert!(kill.expect("run kill").success());
+    };
+    signal("-HUP");
+    let id = enqueue(&sandbox, "new");
+    until("sent after the reload", || status_of(&sandbox, &id) == "sent");
+
+    // Somebody reads it again.
+    let told = std::thread::spawn(move || {
+        let mut told = String::new();
+        log.read_to_string(&mut told).map(|_| told)
+    });
+    signal("-TERM");
+    assert_eq!(process.0.wait().expect("its end").code(), Some(0));
+    let told = told.join().expect("a reader").expect("what was logged");
+    for line in ["daemon started", "daemon reloaded", "daemon ended signal=TERM"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_ever_takes_does_not_hold_up_the_end() {
+    let sandbox = sandbox(&running("run", "exit 0"));
+    let (log, stderr) = std::io::pipe().expect("a pipe");
+    fill(&stderr);
+    let mut daemon = Daemon::command(&sandbox);
+    daemon.stdout(Stdio::null()).stderr(stderr);
+    let mut process = Killed(daemon.spawn().expect("start"));
+    drop(daemon);
+    let id = enqueue(&sandbox, "run");
+    until("sent", || status_of(&sandbox, &id) == "sent");
+    let kill = std::process::Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status();
+    assert!(kill.expect("run kill").success());
+    until("its end", || process.0.try_wait().expect("look at it").is_some_and(|status| status.success()));
+    drop(log);
 }
 
 /// Ends with the test, however that ends.
@@ -272,6 +361,28 @@ fn a_reload_that_waits_for_a_command_keeps_nobody_who_sends_waiting_and_no_signa
     let line = std::path::PathBuf::from(format!("/proc/{command}/cmdline"));
     // Killed, and not yet waited for, it is empty.
     until("the command is ended", || std::fs::read(&line).map_or(true, |line| line.is_empty()));
+}
+
+#[test]
+fn a_signal_ends_it_also_while_it_asks_for_its_first_secrets() {
+    let sandbox = sandbox("");
+    let asked = |name: &str| sandbox.path().join(format!("asked-{name}"));
+    // More than are asked for at once.
+    let names: Vec<_> = (10..28).map(|n| format!("hook{n}")).collect();
+    let hook = |name: &str| {
+        let slow = format!("echo $$ > {}; exec sleep 600", asked(name).display());
+        format!("[channels.{name}]\nkind = \"webhook\"\nurl_command = [\"/bin/sh\", \"-c\", '{slow}']\n")
+    };
+    let hooks: String = names.iter().map(|name| hook(name)).collect();
+    sandbox.configure(&(hooks + &running("run", "exit 0")));
+    let mut daemon = Daemon::command(&sandbox);
+    daemon.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = Killed(daemon.spawn().expect("start"));
+    until("the first is asked for", || asked(&names[0]).exists());
+    let kill = std::process::Command::new("kill").args(["-TERM", &process.0.id().to_string()]).status();
+    assert!(kill.expect("run kill").success());
+    assert_eq!(process.0.wait().expect("its end").code(), Some(0));
+    assert!(!asked(&names[17]).exists(), "it has waited for the first ones");
 }
 
 #[test]

@@ -4,17 +4,22 @@
 
 mod file;
 mod line;
+mod scribe;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use env_logger::fmt::style::Style;
 use env_logger::{Logger, Target};
-use log::{LevelFilter, Metadata, Record};
+use log::kv::Value;
+use log::{Level, LevelFilter, Metadata, Record};
 
 use super::{Error, Exit};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Log, LogFormat};
 use crate::{daemon, http, wire};
 use file::LogFile;
+use scribe::Scribe;
 
 /// What our own targets start with; other crates log under their own names.
 const OURS: &str = "notifyctl";
@@ -32,6 +37,8 @@ pub struct Logging(Arc<Started>);
 struct Started {
     /// What the flag says.
     level: Option<LevelFilter>,
+    /// Who writes it, in a process that must not wait for that.
+    scribe: OnceLock<Scribe>,
     logger: RwLock<Logger>,
 }
 
@@ -41,19 +48,40 @@ impl Logging {
     /// # Errors
     /// When `NOTIFYCTL_LOG` cannot be meant.
     pub fn start(log: &Log, level: Option<LevelFilter>) -> Result<Self, Error> {
-        let logger = logger(log, level)?;
+        let logger = logger(log, level, None)?;
         let most = logger.filter();
-        let logging = Self(Arc::new(Started { level, logger: RwLock::new(logger) }));
+        let started = Started { level, scribe: OnceLock::new(), logger: RwLock::new(logger) };
+        let logging = Self(Arc::new(started));
         log::set_boxed_logger(Box::new(logging.clone()))
             .map_err(|error| Error::internal(error.to_string()))?;
         log::set_max_level(most);
         Ok(logging)
     }
 
-    /// Has the configuration say something else from now on.
+    /// Has a thread of its own write what is logged from now on: nobody waits for long until somebody takes it. On a terminal
+    /// everything stays as it is: whoever stops that wants to read.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn hand_over(&self, log: &Log) -> io::Result<()> {
+        if log.file.is_none() && io::stderr().is_terminal() {
+            return Ok(());
+        }
+        let place: Box<dyn Write + Send> = match &log.file {
+            Some(path) => Box::new(LogFile::new(path)),
+            None => Box::new(io::stderr()),
+        };
+        let form = Form::of(log);
+        let scribe = Scribe::start(place, move |lost| form.lost(lost))?;
+        let _ = self.0.scribe.set(scribe);
+        self.change(log);
+        Ok(())
+    }
+
+    /// Has the configuration say something else from now on. Where it goes and in which form stays as it is.
     pub fn change(&self, log: &Log) {
         // What it could not mean it could not have been started with.
-        let Ok(logger) = logger(log, self.0.level) else { return };
+        let Ok(logger) = logger(log, self.0.level, self.0.scribe.get()) else { return };
         log::set_max_level(logger.filter());
         *self.0.logger.write().unwrap_or_else(PoisonError::into_inner) = logger;
     }
@@ -74,11 +102,52 @@ impl log::Log for Logging {
 
     fn flush(&self) {
         self.with(|logger| logger.flush());
+        if let Some(scribe) = self.0.scribe.get() {
+            scribe.end();
+        }
     }
 }
 
-/// What logs so.
-fn logger(log: &Log, level: Option<LevelFilter>) -> Result<Logger, Error> {
+/// What a line looks like.
+#[derive(Clone, Copy)]
+struct Form {
+    format: LogFormat,
+    /// Whether it is for the journal, which knows the time.
+    journal: bool,
+}
+
+impl Form {
+    fn of(log: &Log) -> Self {
+        Self { format: log.format, journal: log.file.is_none() && stderr_is_the_journal() }
+    }
+
+    fn write(self, out: &mut dyn Write, record: &Record<'_>, style: Style) -> io::Result<()> {
+        let at = SystemClock.now();
+        match self.format {
+            LogFormat::Json => line::json(out, record, &wire::rfc3339(at), self.journal),
+            LogFormat::Text if self.journal => line::journal(out, record),
+            LogFormat::Text => line::text(out, record, &wire::rfc3339(at), style),
+        }
+    }
+
+    /// The line that tells how many are missing.
+    fn lost(self, lines: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let pairs = [("lines", Value::from(lines))];
+        let record = Record::builder()
+            .level(Level::Warn)
+            .target(daemon::LOG_TARGET)
+            .args(format_args!("lines of the log are lost: nobody took them, and there was no room for more"))
+            .key_values(&pairs)
+            .build();
+        // To write to memory does not fail.
+        let _ = self.write(&mut out, &record, Style::new());
+        out
+    }
+}
+
+/// What logs so; by the `scribe`, if there is one.
+fn logger(log: &Log, level: Option<LevelFilter>, scribe: Option<&Scribe>) -> Result<Logger, Error> {
     let mut builder = env_logger::Builder::new();
     for (target, level) in filters(log, level)? {
         match target {
@@ -86,18 +155,14 @@ fn logger(log: &Log, level: Option<LevelFilter>) -> Result<Logger, Error> {
             None => builder.filter_level(level.min(OTHERS)).filter_module(OURS, level),
         };
     }
-    let journal = log.file.is_none() && stderr_is_the_journal();
-    let format = log.format;
+    let form = Form::of(log);
     builder.format(move |out, record| {
-        let at = SystemClock.now();
         let style = out.default_level_style(record.level());
-        match format {
-            LogFormat::Json => line::json(out, record, &wire::rfc3339(at), journal),
-            LogFormat::Text if journal => line::journal(out, record),
-            LogFormat::Text => line::text(out, record, &wire::rfc3339(at), style),
-        }
+        form.write(out, record, style)
     });
-    if let Some(path) = &log.file {
+    if let Some(scribe) = scribe {
+        builder.target(Target::Pipe(Box::new(scribe.clone())));
+    } else if let Some(path) = &log.file {
         builder.target(Target::Pipe(Box::new(LogFile::new(path))));
     }
     Ok(builder.build())
@@ -144,6 +209,6 @@ fn bad_filter(what: &str) -> Error {
 /// Whether standard error leads to the journal (systemd.exec(5), `$JOURNAL_STREAM`).
 fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    let Ok(about) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    let Ok(about) = rustix::fs::fstat(io::stderr()) else { return false };
     stream == format!("{}:{}", about.st_dev, about.st_ino)
 }

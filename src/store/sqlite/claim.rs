@@ -145,6 +145,7 @@ impl<'e> Opening<'e> {
         let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
         if taken > 0 {
             breaker.begin(now, probe_limit(wish.lease));
+            windows::forget(connection, &wish.channel, &mut windows, wish.rates.len())?;
             for (rate, window) in &mut windows {
                 window.take(now, exchange.lead, taken);
                 windows::keep(connection, &wish.channel, *rate, window)?;

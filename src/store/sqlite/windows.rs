@@ -12,6 +12,9 @@ use crate::store::{Claim, Exchange, Settlement};
 /// Shorter attempts are within every rate's margin (`model::rate`): a hundredth of the shortest window.
 const QUICK: Duration = Duration::from_millis(10);
 
+/// The most windows of a channel that are kept beside those of its rates.
+const OTHERS: usize = 16;
+
 /// The windows in which a claim counts: those of its rates, in their order, and behind them all others that are kept of
 /// the channel. Other processes may go by those, or by none of them yet: a rate holds over all.
 pub(super) fn of_claim(
@@ -55,6 +58,24 @@ pub(super) fn of_channel(
         }
     }
     Ok(windows)
+}
+
+/// Forgets those of the windows of a claim that are too many, behind its `own`: each reload may bring another rate, and each
+/// claim counts in all of them. The longest stay, for they know most: whoever still goes by another begins with what they know.
+pub(super) fn forget(
+    connection: &Connection,
+    channel: &str,
+    windows: &mut Vec<(Rate, RateWindow)>,
+    own: usize,
+) -> rusqlite::Result<()> {
+    if windows.len() - own <= OTHERS {
+        return Ok(());
+    }
+    windows[own..].sort_by_key(|(rate, _)| std::cmp::Reverse(rate.window()));
+    for (rate, _) in windows.drain(own + OTHERS..) {
+        connection.prepare_cached(sql!("rate_window_forget"))?.execute(params![channel, rate.to_string()])?;
+    }
+    Ok(())
 }
 
 /// Keeps a window.
@@ -160,4 +181,41 @@ fn change(
 fn parse(text: &str) -> Vec<(Timestamp, u32)> {
     let entries: Vec<(i64, u32)> = serde_json::from_str(text).unwrap_or_default();
     entries.into_iter().map(|(at, n)| (Timestamp(at), n)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Content, NewNotification};
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{Access, Writer};
+
+    /// A reload a day, each with another rate, and a notification in between.
+    #[test]
+    fn rates_that_are_no_longer_configured_do_not_become_more_and_more_and_what_was_sent_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("n.db");
+        let patience = Duration::from_secs(5);
+        let now = Timestamp(1_800_000_000_000);
+        let mut store = Sqlite::open(&database, patience, Access::Create, now).unwrap();
+        let claim = |store: &mut Sqlite, rate: &str| {
+            let content = Content { recipient: "a".into(), message: "x".into(), ..Content::default() };
+            let new = NewNotification { channel: "c".into(), content, ..NewNotification::default() };
+            store.enqueue(now, now, &[new]).unwrap();
+            let rates = vec![rate.parse().unwrap()];
+            let claim = Claim { channel: "c".into(), limit: 1, rates, lease: patience, lease_token: 1 };
+            let exchange = Exchange { now, claim: vec![claim], ..Exchange::default() };
+            store.exchange(&exchange).unwrap().claims[0].claimed.len()
+        };
+        for hours in 1..=365 {
+            assert_eq!(claim(&mut store, &format!("1000/{hours}h")), 1);
+        }
+        let kept = || of_channel(&Connection::open(&database).unwrap(), "c", now).unwrap();
+        assert!(kept().len() <= 1 + OTHERS, "{}", kept().len());
+        assert_eq!(claim(&mut store, "366/1h"), 1);
+        assert_eq!(claim(&mut store, "366/1h"), 0, "all of them count");
+        assert!(kept().len() <= 1 + OTHERS, "{}", kept().len());
+    }
 }

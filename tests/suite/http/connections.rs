@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 use super::ground::{Ground, config, socket};
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
@@ -116,6 +118,72 @@ fn when_the_network_has_taken_all_places_the_socket_answers_all_the_same() {
     assert!(log.contains(&words), "{log}");
     watch.pop();
     assert!(next.read(&mut [0; 512]).is_ok_and(|length| length > 0), "the place that is free again");
+}
+
+/// The kernel tells of it at every try.
+#[test]
+fn while_it_may_open_no_file_the_log_says_so_once_and_who_came_is_answered_when_it_may() {
+    let ground = Ground::accepting("");
+    let daemon = Pid::from_raw(i32::try_from(ground.daemon.id()).expect("a number")).expect("a process");
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let allow = |files| prlimit(Some(daemon), Resource::Nofile, Rlimit { current: Some(files), maximum });
+    let before = allow(0).expect("take the files").current.expect("a limit");
+    let mut by_socket = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+    let mut by_tcp = connect(&ground);
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    by_socket.write_all(ask).expect("write");
+    by_tcp.write_all(ask).expect("write");
+    let log = || std::fs::read_to_string(ground.sandbox.path().join("log")).expect("read the log");
+    let told = || log().matches("take a connection: ").count();
+    until("it says so", || told() > 0);
+    // Twenty tries and more, on any machine that is not fast asleep.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(told(), 1, "{}", log());
+    allow(before).expect("give them back");
+    let mut answer = String::new();
+    by_socket.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+    by_socket.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = rest(&by_tcp);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(told(), 1, "{}", log());
+}
+
+/// A head has thirty seconds, but not while others wait for the place that it has.
+#[test]
+fn heads_that_stop_coming_at_the_socket_keep_a_health_check_waiting_for_seconds_and_not_for_all_their_time() {
+    const PLACES: usize = 2 + notifyctl::http::SOCKET_PLACES;
+    let ground = Ground::accepting("max_connections = 2");
+    let began = Instant::now();
+    let stalled: Vec<_> = (0..PLACES)
+        .map(|_| {
+            let mut stream = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").expect("write");
+            stream
+        })
+        .collect();
+    assert_eq!(ground.ask("/healthz", &["--max-time", "60"]).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    drop(stalled);
+}
+
+/// The same of bodies.
+#[test]
+fn bodies_that_stop_coming_at_the_socket_keep_a_health_check_waiting_for_seconds_and_not_for_all_their_time()
+{
+    const PLACES: usize = 2 + notifyctl::http::SOCKET_PLACES;
+    let ground = Ground::accepting("max_connections = 2");
+    let began = Instant::now();
+    let stalled: Vec<_> = (0..PLACES)
+        .map(|_| {
+            let mut stream = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+            stream.write_all((head(1_000) + "{").as_bytes()).expect("write");
+            stream
+        })
+        .collect();
+    assert_eq!(ground.ask("/healthz", &["--max-time", "60"]).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    drop(stalled);
 }
 
 /// Takes as long as one may take nothing: thirty seconds.

@@ -188,3 +188,28 @@ fn the_level_of_the_log_changes_at_a_reload_unless_the_command_line_says_it() {
     assert_eq!(ground.ask("/v1/status", &[]).status, 200);
     assert!(log(&ground.sandbox).contains("INFO http answered"));
 }
+
+/// As many as have a name in the numbers, and all of them gone.
+#[test]
+fn a_channel_that_comes_at_a_reload_has_its_name_in_the_numbers_though_many_have_gone() {
+    let ground = Ground::accepting("");
+    let channels = |names: &[String]| {
+        let one = |name: &String| {
+            format!("[channels.{name}]\nkind = \"exec\"\ncommand = [\"/bin/true\"]\nto = \"ops\"\n")
+        };
+        config(&ground.sandbox, "") + ROLES + &names.iter().map(one).collect::<String>()
+    };
+    let is_named = |name: &str| {
+        let numbers = ground.ask("/metrics", &[]).body;
+        numbers.contains(&format!("notifyctl_accepted_total{{channel=\"{name}\"}}"))
+    };
+    assert!(is_named("run"));
+    let many: Vec<_> = (0..250).map(|n| format!("c{n:03}")).collect();
+    assert!(reload(&ground, &channels(&many)).ends_with("reloaded"));
+    assert!(is_named("c000") && is_named("run") && is_named("(others)"));
+    for name in ["new", "newer"] {
+        assert!(reload(&ground, &channels(&[name.to_owned()])).ends_with("reloaded"));
+        assert!(is_named(name) && is_named("run"));
+    }
+    assert!(!is_named("(others)") && !is_named("c000"));
+}

@@ -1,0 +1,1 @@
+DELETE FROM rate_windows WHERE channel = ?1 AND rate = ?2
