@@ -13,7 +13,7 @@ use chrono::{DateTime, Local, NaiveDateTime};
 use super::{Error, LOG_TARGET};
 use crate::config::Backup;
 use crate::model::Timestamp;
-use crate::store::Handle;
+use crate::store::Store;
 use crate::units;
 
 /// A copy's name, by its moment in UTC: the names rise with time.
@@ -22,8 +22,9 @@ const NAME: &str = "notifyctl-%Y%m%dT%H%M%SZ.db";
 /// What a copy that is under way has behind its name; SQLite's own files beside it have more behind that.
 const PARTIAL: &str = ".partial";
 
-/// Makes a copy if one is due, and removes those that are too many. Only who has the turn may call it.
-pub(super) async fn keep(store: &Handle, backup: &Backup, now: Timestamp) -> Result<(), Error> {
+/// Makes a copy if one is due, and removes those that are too many. Only who has the turn may call it, on a thread that may wait
+/// for the disk of the copies.
+pub(super) fn keep(store: &dyn Store, backup: &Backup, now: Timestamp) -> Result<(), Error> {
     let failed = |error| Error::Backup { folder: backup.to.clone(), error };
     let found = Found::read(&backup.to).map_err(failed)?;
     if found.next_due(backup, now) > now {
@@ -32,8 +33,7 @@ pub(super) async fn keep(store: &Handle, backup: &Backup, now: Timestamp) -> Res
     remove(&found.partial).map_err(failed)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&backup.to).map_err(failed)?;
     let to = backup.to.join(name(now));
-    let made = to.clone();
-    store.call(move |store| store.backup(&made)).await??;
+    store.backup(&to)?;
     log::info!(target: LOG_TARGET, file = to.display().to_string().as_str(); "maintenance: made a backup");
     let found = Found::read(&backup.to).map_err(failed)?;
     remove(&found.too_many(backup.keep, now)).map_err(failed)

@@ -17,7 +17,7 @@ use super::{Error, LOG_TARGET, backups};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backup, Config, Retention};
 use crate::model::Timestamp;
-use crate::store::{self, Access, Bite, Handle, Purge};
+use crate::store::{self, Access, Bite, Handle, Purge, Turn};
 use crate::units;
 
 /// How often it is looked whether something is to be done.
@@ -126,23 +126,23 @@ impl Idle {
 /// Does what is due, but no copy for the next `looks_off` times; says how many were removed.
 async fn tidy_up(store: &Handle, duties: &Duties, looks_off: &mut u32) -> Result<u64, Error> {
     store.call(|store| store.expire(SystemClock.now(), EXPIRE_BITE)).await??;
-    let Some(turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
+    let Some(mut turn) = store.call(|store| store.take_turn()).await?? else { return Ok(0) };
     let now = SystemClock.now();
     let removed = match turn.done_at() {
         // The clock was set back since: by its old time nothing would be due for as long as it was ahead.
         Some(done) if done > now => {
-            turn.done(now)?;
+            turn = is_done(store, turn, now).await?;
             0
         }
         Some(done) if next_due(&duties.retention, done, now) > now => 0,
         Some(_) => {
             let removed = remove(store, &duties.retention, now).await?;
-            turn.done(now)?;
+            turn = is_done(store, turn, now).await?;
             removed
         }
         None => {
             // A new store has nothing that is old.
-            turn.done(now)?;
+            turn = is_done(store, turn, now).await?;
             0
         }
     };
@@ -150,10 +150,24 @@ async fn tidy_up(store: &Handle, duties: &Duties, looks_off: &mut u32) -> Result
         *looks_off -= 1;
     } else if let Some(backup) = &duties.backup {
         *looks_off = UNTIL_NEXT_TRY - 1;
-        backups::keep(store, backup, now).await?;
+        let backup = backup.clone();
+        store.call(move |store| backups::keep(store, &backup, now)).await??;
         *looks_off = 0;
     }
+    drop(turn);
     Ok(removed)
+}
+
+/// Keeps that the work is done, on the store's thread: nobody else waits for the disk.
+async fn is_done(store: &Handle, turn: Box<dyn Turn>, now: Timestamp) -> Result<Box<dyn Turn>, Error> {
+    let (turn, kept) = store
+        .call(move |_| {
+            let kept = turn.done(now);
+            (turn, kept)
+        })
+        .await?;
+    kept?;
+    Ok(turn)
 }
 
 /// Removes what its retention has run out for; says how many that were.

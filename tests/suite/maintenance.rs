@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::daemon::{Killed, enqueue, log, running};
+use crate::daemon::{Killed, enqueue, log, running, status_of};
 use crate::support::Sandbox;
 use crate::support::daemon::{Daemon, until};
 use crate::support::queue::Queue;
@@ -301,4 +301,51 @@ fn a_copy_that_cannot_be_made_is_tried_again_in_an_hour_or_when_the_configuratio
         times("maintenance: made a backup") > 0
     });
     drop(daemon);
+}
+
+/// strace holds whoever opens the folder, as a disk does that is gone.
+#[test]
+fn a_folder_for_backups_whose_disk_hangs_keeps_nobody_who_sends_waiting_and_no_signal() {
+    let sandbox = Sandbox::new();
+    let to = sandbox.path().join("copies");
+    std::fs::create_dir(&to).expect("make the folder");
+    sandbox.configure(&format!("[backup]\nto = \"{}\"\n{}", to.display(), running("run", "exit 0")));
+    let told = sandbox.path().join("strace");
+    let daemon = Daemon::command(&sandbox);
+    let mut strace = Command::new("strace");
+    strace.env_clear().envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // The daemon is our child, and strace its grandchild.
+    strace.args(["-D", "-f", "-qqq", "-e", "signal=none", "-e", "trace=openat", "-e"]);
+    strace.args(["inject=openat:delay_enter=3600s", "-P"]).arg(&to).arg("-o").arg(&told);
+    strace.arg(daemon.get_program()).args(daemon.get_args()).current_dir(sandbox.path());
+    let daemon = Daemon::start_by(&sandbox, &mut strace);
+    let tracer = Tracer::of(daemon.id());
+    until("it looks into the folder", || {
+        std::fs::read_to_string(&told).is_ok_and(|told| told.contains("copies"))
+    });
+    let id = enqueue(&sandbox, "run");
+    until("sent", || status_of(&sandbox, &id) == "sent");
+    daemon.signal("-TERM");
+    until("its end", || log(&sandbox).contains("daemon ended signal=TERM"));
+    // Whoever is held by it is not killed either.
+    drop(tracer);
+    assert_eq!(daemon.ended(), Some(0));
+}
+
+/// Lets go of what it holds when it is dropped, however the test ends.
+struct Tracer(Pid);
+
+impl Tracer {
+    fn of(process: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+        let tracer =
+            status.lines().find_map(|line| line.strip_prefix("TracerPid:")).expect("a line of its tracer");
+        Self(Pid::from_raw(tracer.trim().parse().expect("a number")).expect("it is traced"))
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
 }

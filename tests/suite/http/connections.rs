@@ -22,6 +22,16 @@ fn connect(ground: &Ground) -> TcpStream {
     stream
 }
 
+/// What comes next. A machine that is suspended, or a tracer, ends a wait before its time.
+fn next(mut stream: impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
 /// What comes until the other side closes.
 fn rest(mut stream: &TcpStream) -> String {
     let mut text = Vec::new();
@@ -57,7 +67,7 @@ fn who_sends_a_head_byte_by_byte_is_hung_up_on_and_holds_up_nobody_beside_it() {
     let ask = |mut idle: &TcpStream| {
         idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
         let mut answer = [0; 4_096];
-        let length = idle.read(&mut answer).expect("an answer");
+        let length = next(idle, &mut answer).expect("an answer");
         assert!(answer[..length].starts_with(b"HTTP/1.1 200 "), "{length}");
     };
     ask(&idle);
@@ -106,18 +116,19 @@ fn when_the_network_has_taken_all_places_the_socket_answers_all_the_same() {
         stream.read_exact(&mut answer).expect("an answer");
         assert_eq!(&answer, b"HTTP/1.1 200");
     }
-    let mut next = connect(&ground);
-    next.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+    let mut waits = connect(&ground);
+    waits.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
     for _ in 0..3 {
         assert_eq!(ground.ask("/healthz", &[]).status, 200);
     }
     assert_eq!(ground.post(r#"{"channel": "run", "message": "x"}"#).status, 202);
-    assert!(!is_told(&next), "there was a place although all were taken");
+    assert!(!is_told(&waits), "there was a place although all were taken");
     let log = std::fs::read_to_string(ground.sandbox.path().join("log")).expect("read the log");
     let words = format!("WARN http all {PLACES} connections of http.max_connections are taken");
     assert!(log.contains(&words), "{log}");
     watch.pop();
-    assert!(next.read(&mut [0; 512]).is_ok_and(|length| length > 0), "the place that is free again");
+    let read = next(&waits, &mut [0; 512]);
+    assert!(read.is_ok_and(|length| length > 0), "the place that is free again");
 }
 
 /// The kernel tells of it at every try.
@@ -311,13 +322,13 @@ fn one_that_says_nothing_is_hung_up_on_also_at_the_socket_and_holds_up_no_end() 
     let sandbox = Sandbox::new();
     sandbox.configure(&(config(&sandbox, "") + "[daemon]\nroles = \"http\"\ndrain = \"2m\"\n"));
     let ground = Ground { daemon: Daemon::start(&sandbox), sandbox };
-    let mut silent = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
+    let silent = UnixStream::connect(socket(&ground.sandbox)).expect("connect");
     silent.set_read_timeout(Some(PATIENCE)).expect("set the patience");
-    assert_eq!(silent.read(&mut [0]).expect("it is closed"), 0);
+    assert_eq!(next(&silent, &mut [0]).expect("it is closed"), 0);
     // One that has asked may be silent for longer than is waited for here.
     let mut idle = connect(&ground);
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
-    assert!(idle.read(&mut [0; 4_096]).expect("an answer") > 0);
+    assert!(next(&idle, &mut [0; 4_096]).expect("an answer") > 0);
     ground.daemon.signal("-TERM");
     let began = Instant::now();
     let Ground { sandbox: _sandbox, daemon } = ground;
@@ -372,7 +383,7 @@ fn post_on(address: std::net::SocketAddr, stop: &AtomicBool, accepted: &AtomicU6
         if stream.write_all(request.as_bytes()).is_err() {
             return;
         }
-        match stream.read(&mut answer) {
+        match next(&stream, &mut answer) {
             Ok(1..) if answer.starts_with(b"HTTP/1.1 202") => accepted.fetch_add(1, Ordering::Relaxed),
             _ => return,
         };
