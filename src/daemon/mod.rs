@@ -188,6 +188,8 @@ impl Daemon {
 
     async fn conduct(mut self, mut reading: Reading) -> Result<(), Error> {
         let mut alive = tokio::time::interval(delivery::BEAT);
+        // Not all those that a sender gave in its place, when it is gone.
+        alive.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut moved = pin!(moved(self.store.clone()));
         loop {
             tokio::select! {
