@@ -303,7 +303,7 @@ fn a_copy_that_cannot_be_made_is_tried_again_in_an_hour_or_when_the_configuratio
     drop(daemon);
 }
 
-/// strace holds whoever opens the folder, as a disk does that is gone.
+/// strace holds whoever opens the folder, as a disk does that is gone: for longer than anything is waited for here.
 #[test]
 fn a_folder_for_backups_whose_disk_hangs_keeps_nobody_who_sends_waiting_and_no_signal() {
     let sandbox = Sandbox::new();
@@ -316,7 +316,7 @@ fn a_folder_for_backups_whose_disk_hangs_keeps_nobody_who_sends_waiting_and_no_s
     strace.env_clear().envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))));
     // The daemon is our child, and strace its grandchild.
     strace.args(["-D", "-f", "-qqq", "-e", "signal=none", "-e", "trace=openat", "-e"]);
-    strace.args(["inject=openat:delay_enter=3600s", "-P"]).arg(&to).arg("-o").arg(&told);
+    strace.args(["inject=openat:delay_enter=120s", "-P"]).arg(&to).arg("-o").arg(&told);
     strace.arg(daemon.get_program()).args(daemon.get_args()).current_dir(sandbox.path());
     let daemon = Daemon::start_by(&sandbox, &mut strace);
     let tracer = Tracer::of(daemon.id());
