@@ -108,7 +108,8 @@ impl Link {
                 let read = tokio::task::spawn_blocking(move || source.read()).await;
                 let read = read.map_err(|error| error.to_string());
                 let read = read.and_then(|read| read.map_err(|error| error.to_string()));
-                Some(self.judge(read.map_err(Failure::Connection))?)
+                // That it is known says nothing of Redis: as an answer it would end each pause.
+                Some(read.map_err(Failure::Connection).inspect_err(|_| self.breaker.failed())?)
             }
         };
         let mut login =

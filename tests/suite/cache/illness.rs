@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -286,6 +287,29 @@ async fn without_a_cache_every_answer_comes_from_the_store() {
     cache.written();
 }
 
+#[tokio::test]
+async fn a_password_that_is_changed_while_it_is_used_is_read_anew() {
+    let (redis, rows) = (RedisServer::start("requirepass one"), rows());
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "one\n").expect("write the password");
+    let password = Some(notifyctl::secret::Source::File(file.clone()));
+    let cache = cache(&rows, &Options { password, ..patient(&redis) });
+    until_hit(&cache, &rows, 3).await;
+    assert_eq!(redis.cli(&["-a", "one", "CONFIG", "SET", "requirepass", "two"]), "OK");
+    redis.cli(&["-a", "two", "CLIENT", "KILL", "TYPE", "normal"]);
+    until("it is let in no more", async || {
+        ask(&cache, &rows, 3).await;
+        cache.is_left_alone() == Some(true)
+    })
+    .await;
+    rows.write(3);
+    assert_eq!(version(3, &cache.get(Key::Notification(3)).await.unwrap().unwrap()), 2);
+    std::fs::write(&file, "two\n").expect("write the new one");
+    until_hit(&cache, &rows, 3).await;
+    assert_eq!(version(3, &cache.get(Key::Notification(3)).await.unwrap().unwrap()), 2);
+}
+
 /// How many read at once under load.
 const READERS: i64 = 16;
 
@@ -375,11 +399,13 @@ async fn killed_stopped_flushed_filled_and_set_back_during_load_it_changes_no_an
 }
 
 #[tokio::test]
-async fn nobody_home_nonsense_and_silence_cost_little_and_change_nothing() {
+async fn nobody_home_nonsense_silence_and_sloth_cost_little_and_change_nothing() {
+    let redis = RedisServer::start("");
     let nobody = format!("redis://127.0.0.1:{}", free_port());
     for (what, url) in
         [("nobody", nobody), ("nonsense", peer(|_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()))]
             .into_iter()
+            .chain([("sloth", slow(&redis, Duration::from_millis(100)))])
             .chain([("silence", peer(|_| Vec::new())), ("lies", peer(|asked| b"+OK\r\n".repeat(asked)))])
     {
         let rows = rows();
@@ -397,6 +423,33 @@ async fn nobody_home_nonsense_and_silence_cost_little_and_change_nothing() {
         assert_eq!((counted.bypassed, counted.reads()), (200, 200), "{what}: {counted:?}");
         assert!(u128::from(counted.errors) <= 3 + pauses, "{what}: {counted:?} in {pauses} pauses");
     }
+}
+
+/// A Redis each of whose answers comes so much later.
+fn slow(redis: &RedisServer, by: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("its address"));
+    let socket = redis.socket();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut asks, Ok(mut asked)) = (stream.expect("a connection"), UnixStream::connect(&socket))
+            else {
+                return;
+            };
+            let (mut answered, mut answers) = (asks.try_clone().unwrap(), asked.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut asks, &mut asked));
+            std::thread::spawn(move || {
+                let mut bytes = [0; 65536];
+                while let Ok(length @ 1..) = answers.read(&mut bytes) {
+                    std::thread::sleep(by);
+                    if answered.write_all(&bytes[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
 }
 
 /// Something that listens and is no Redis; `answer` is handed how many commands came at once.
