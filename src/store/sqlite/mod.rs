@@ -92,7 +92,9 @@ impl Sqlite {
             Err(full)
                 if full.kind == ErrorKind::Full && access != Access::Create && reserve::spend(&path) =>
             {
-                open()?
+                let opened = open();
+                let _ = reserve::keep_the_rest(&path);
+                opened?
             }
             opened => opened?,
         };

@@ -27,10 +27,19 @@ const LEAST: u64 = 128 << 10;
 
 /// Sees that room is kept beside `database`, in the workers' folder, if the disk has plenty.
 pub(super) fn keep(database: &Path) -> io::Result<()> {
+    keep_of(database, |free| free / SHARE)
+}
+
+/// Keeps again what was spent to open the store and not used for it: who only looks, every minute maybe, leaves the rest.
+pub(super) fn keep_the_rest(database: &Path) -> io::Result<()> {
+    keep_of(database, |free| free.saturating_sub(LEAST))
+}
+
+fn keep_of(database: &Path, share: impl Fn(u64) -> u64) -> io::Result<()> {
     let path = path(database);
     let file = owner::open(OpenOptions::new().write(true), &path, database)?;
     let disk = statvfs(database)?;
-    let bytes = (disk.f_bavail.saturating_mul(disk.f_frsize) / SHARE).min(MOST);
+    let bytes = share(disk.f_bavail.saturating_mul(disk.f_frsize)).min(MOST);
     if file.metadata()?.blocks() > 0 || bytes < LEAST {
         return Ok(());
     }
